@@ -70,10 +70,10 @@ export async function main() {
 
 /** Accepts what the intake has behind the stored position. Returns the number of orders before it. */
 async function takeOrders(orders: readonly Order[], run: FlowRun<Order, string>): Promise<number> {
-  const consumed = (await run.consumed()).get(0) ?? -1;
+  const consumed = (await run.intake.consumed()).get(0) ?? -1;
   const left = [...orders.entries()].filter(([sequence]) => sequence > consumed);
   await Promise.all(
-    left.map(([sequence, order]) => run.accept(order, { id: order.id, consumed: { lane: 0, sequence } })),
+    left.map(([sequence, order]) => run.intake.accept(order, { id: order.id, consumed: { lane: 0, sequence } })),
   );
   return consumed + 1;
 }

@@ -170,6 +170,7 @@ export { type ExternalTask, FlowRun } from "./flow/flow-run.ts";
 export { Flow } from "./flow/flow.ts";
 export type { ObservedRun } from "./flow/observed-run.ts";
 export type { FlowPauses, PauseFilter } from "./flow/pauses.ts";
+export type { FlowIntake } from "./flow/intake.ts";
 export type { FlowRecovery } from "./flow/recovery.ts";
 export type { FlowLimits, FlowOptions, ResolvedOptions } from "./engine/flow-options.ts";
 export type { EdgeStats, FlowStats, LimiterStats, NodeStats } from "./engine/flow-stats.ts";

@@ -58,10 +58,10 @@ export const intake: Feature = {
       const consumed = { lane, sequence };
       if (isCommand(job)) {
         tell({ what: "commanded", id });
-        await flow().consume(consumed);
+        await flow().intake.consume(consumed);
         return;
       }
-      const how = await flow().accept(job, {
+      const how = await flow().intake.accept(job, {
         id: String(id),
         tenant,
         to: "intake",
@@ -76,8 +76,8 @@ export const intake: Feature = {
     const settle = async (id: number): Promise<void> => {
       await sleep(0);
       const { lane, sequence } = placeOf(id);
-      if (((await flow().consumed()).get(lane) ?? -1) < sequence) return;
-      await flow().consumed();
+      if (((await flow().intake.consumed()).get(lane) ?? -1) < sequence) return;
+      await flow().intake.consumed();
       tell({ what: "settled", id });
     };
 
@@ -139,11 +139,11 @@ export const intake: Feature = {
         },
       },
       async work() {
-        const consumed = await flow().consumed();
+        const consumed = await flow().intake.consumed();
         await Promise.all(
           Array.from({ length: LANES }, async (_, lane) => {
             await readOn(lane, tellPosition(lane, consumed));
-            if (isLast) tellPosition(lane, await flow().consumed());
+            if (isLast) tellPosition(lane, await flow().intake.consumed());
           }),
         );
       },

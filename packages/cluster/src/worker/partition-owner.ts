@@ -255,7 +255,7 @@ export class PartitionOwner {
     this.#boundAt = undefined;
     this.#inFlight = run.stats().traces;
     const attaching = backend.wire.subscribe(ownerSubject(this.#name), (body) => this.#hear(run, body));
-    const trimmer = new Trimmer(machine.scheduler, backend.intake, this.#name, () => run.consumed());
+    const trimmer = new Trimmer(machine.scheduler, backend.intake, this.#name, () => run.intake.consumed());
     const lost = new AbortController();
     void run.closed.then(() => lost.abort());
     try {
@@ -280,7 +280,7 @@ export class PartitionOwner {
     const { backend, maxInFlight } = this.#settings;
     const { promise: failed, reject: fail } = Promise.withResolvers<never>();
     failed.catch(() => {});
-    const read = new Map(await run.consumed());
+    const read = new Map(await run.intake.consumed());
     // an earlier owner may have stored items that it could not remove any more
     trimmer.trimSoon();
     // items that were here before this owner may have been cancelled through an earlier one
@@ -305,7 +305,7 @@ export class PartitionOwner {
       if (items === undefined) continue;
       if (items.length === 0) isOld = false;
       for (const { lane, sequence } of items) read.set(lane, sequence);
-      run.expect(items);
+      run.intake.expect(items);
       this.#take(serving, items, isOld).catch(fail);
     }
   }
@@ -360,7 +360,7 @@ export class PartitionOwner {
     });
     const refused = unread.map(async (item) => {
       this.#settings.logger.error("item_refused", { partition: this.#name, lane: item.lane, sequence: item.sequence });
-      await run.consume({ lane: item.lane, sequence: item.sequence });
+      await run.intake.consume({ lane: item.lane, sequence: item.sequence });
       trimmer.trimSoon();
     });
     await Promise.all([...work, ...obeyed, ...refused]);
@@ -425,7 +425,7 @@ export class PartitionOwner {
     const position = { lane, sequence };
     const conflict = this.#conflict(command, final);
     if (conflict !== undefined || final !== undefined) {
-      await run.consume(position);
+      await run.intake.consume(position);
       this.#left();
       if (conflict !== undefined)
         this.#tell(inbox, { kind: "refused", tenant, id, digest, error: writeError(conflict) });
@@ -434,7 +434,7 @@ export class PartitionOwner {
     }
     const key = keyOf(tenant, id);
     if (this.#ended.has(key)) {
-      await run.consume(position);
+      await run.intake.consume(position);
       this.#left();
       return;
     }
@@ -443,7 +443,7 @@ export class PartitionOwner {
     this.#accepted.set(key, known);
     try {
       const { budget, deadlineAt, exclusive, principal, priority, to, topic } = command.options;
-      const accepted = await run.accept(readValue(command.payload), {
+      const accepted = await run.intake.accept(readValue(command.payload), {
         id,
         tenant,
         consumed: position,
@@ -461,7 +461,7 @@ export class PartitionOwner {
     } catch (error) {
       if (this.#isLost(error)) throw error;
       this.#accepted.delete(key);
-      await run.consume(position);
+      await run.intake.consume(position);
       this.#left();
       this.#tell(inbox, { kind: "refused", tenant, id, digest, error: writeError(error) });
     }
@@ -517,7 +517,7 @@ export class PartitionOwner {
 
   async #moveCall(run: FlowRun<unknown, unknown>, item: Offered, call: CallCommand, version: string): Promise<void> {
     await this.#move(item, call, version);
-    await run.consume({ lane: item.lane, sequence: item.sequence });
+    await run.intake.consume({ lane: item.lane, sequence: item.sequence });
     this.#left();
   }
 
@@ -559,7 +559,7 @@ export class PartitionOwner {
       const { results } = this.#settings.backend;
       const [result] = await results.get([{ partition: this.#name, tenant, id }], "latest");
       if (result?.isFinal === true) return;
-      const ended = run.closed.then(() => run.consumed());
+      const ended = run.closed.then(() => run.intake.consumed());
       await Promise.race([promise, ended]);
     } finally {
       awaited.delete(resolve);

@@ -75,7 +75,7 @@ export class TraceCommands {
     this.#last.set(trace, answering);
     const answer = await answering;
     if (this.#last.get(trace) === answering) this.#last.delete(trace);
-    await run.consume({ lane: item.lane, sequence: item.sequence });
+    await run.intake.consume({ lane: item.lane, sequence: item.sequence });
     if (answer !== "moved") this.#host.tell(inbox, { ...answer, tenant, id, nonce });
   }
 
@@ -103,7 +103,7 @@ export class TraceCommands {
     } catch (error) {
       if (!(error instanceof FlowError) || this.#host.isLost(error)) throw error;
       // this owner's knowledge of the trace may be old
-      await run.confirm();
+      await run.intake.confirm();
       answer = { kind: "undone", error: writeError(error) };
     }
     const put = await this.#host.putResult({ key, isFinal: true, body: toBytes(answer), keepMs: ANSWER_MS });
@@ -123,7 +123,7 @@ export class TraceCommands {
           await host.whenResult(run, tenant, id);
           return;
         }
-        await run.confirm();
+        await run.intake.confirm();
         await host.putCancelled(tenant, id, command.reason);
         return;
       }
@@ -139,7 +139,7 @@ export class TraceCommands {
         const hasFailed = result?.kind === "outcome" && readOutcome(result.outcome).status === "failed";
         // the result of a trace that was retried before and has completed stays
         if (hasFailed) {
-          await run.confirm();
+          await run.intake.confirm();
           await results.forget([key]);
         }
         await run.recovery.retryFailed(id, { tenant });
@@ -180,7 +180,7 @@ export class TraceCommands {
       });
     } catch (error) {
       if (!(error instanceof FlowError) || this.#host.isLost(error)) throw error;
-      await run.confirm();
+      await run.intake.confirm();
       if (claim?.nonce === nonce && error.code === FlowErrorCode.PAUSE_USED) return;
       if (claim === undefined) await settings.backend.results.forget([key]);
       throw error;

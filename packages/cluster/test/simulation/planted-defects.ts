@@ -58,7 +58,7 @@ const plants: Partial<Record<Defect, () => () => void>> = {
   "intake position not filtered": () => replace(Positions.prototype, "restore", () => () => {}),
   "command consumed before its effect is stored": () =>
     replace(TraceCommands.prototype, "obey", (sound) => async (run, item, command, accepted) => {
-      await run.consume({ lane: item.lane, sequence: item.sequence });
+      await run.intake.consume({ lane: item.lane, sequence: item.sequence });
       await sound(run, item, command, accepted);
     }),
 };

@@ -14,13 +14,13 @@ import type { ChunkInit } from "../graph/handler.ts";
 import { DEFAULT_HEADERS, type Message } from "../message/message.ts";
 import type { Outcome } from "../message/outcome.ts";
 import type { StreamChunk } from "../message/stream-chunk.ts";
-import type { HistoryPage, RemoteBinding, TraceKey } from "../ports/state-store.ts";
+import type { HistoryPage, RemoteBinding } from "../ports/state-store.ts";
 import { CallSink, OutcomeSink } from "../engine/results/sink.ts";
 import type { RookerySink } from "../engine/results/rookery.ts";
 import type { LoggedItem, StreamItem } from "../engine/results/stream-sink.ts";
 import type { StreamWriter } from "../engine/state/stream-table.ts";
 import type { Trace, TraceSink } from "../engine/state/trace.ts";
-import type { DurableRun, Position, Recovery } from "../engine/durability.ts";
+import type { DurableRun, Recovery } from "../engine/durability.ts";
 import type { CancelReport } from "../engine/termination/ending.ts";
 import { requireSignalName } from "../engine/context/signalling.ts";
 import { sealed } from "../engine/delivery/sealed.ts";
@@ -28,16 +28,16 @@ import type { Engine, StopReport } from "../engine/engine.ts";
 import type { ResolvedOptions } from "../engine/flow-options.ts";
 import { type FlowStats, statsOf } from "../engine/flow-stats.ts";
 import type { TraceStream } from "../engine/results/trace-reader.ts";
-import type { AcceptOptions, EmitOptions, FetchOptions, StreamOptions, TraceOptions, WithLog } from "./call-options.ts";
+import type { EmitOptions, FetchOptions, StreamOptions, TraceOptions, WithLog } from "./call-options.ts";
 import { emitOfId, outcomeOfId, streamOfId } from "./given-id.ts";
 import { wishOf } from "./fetch-wish.ts";
+import { FlowIntake } from "./intake.ts";
 import { FlowPauses } from "./pauses.ts";
 import { openTrace } from "./open-trace.ts";
-import { prepare, type Prepared } from "./prepare.ts";
+import { prepare } from "./prepare.ts";
 import { type Admitted, readTrace } from "./read-trace.ts";
 import { FlowRecovery } from "./recovery.ts";
-import { requirePosition } from "./run-checks.ts";
-import { holdsTrace, loading, putBehind, type Running, toldWhenStored } from "./running.ts";
+import { loading, putBehind, type Running, toldWhenStored } from "./running.ts";
 
 /** External work of a trace, cancelled when the trace ends first. */
 export interface ExternalTask {
@@ -74,8 +74,7 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
   readonly #running: Running;
   #pauses: FlowPauses<Result> | undefined;
   #recovery: FlowRecovery<Result> | undefined;
-  /** Settles when the traces of all items are loaded that came before. */
-  #loading: Promise<void> | undefined;
+  #intake: FlowIntake<Input, Entries> | undefined;
 
   /** Internal: call `flow.start`. */
   constructor(graph: Graph, running: object) {
@@ -113,9 +112,14 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     return (this.#recovery ??= new FlowRecovery(this.#running));
   }
 
+  /** Receipt of items from an intake, for a durable run with an outbox: the partition of a cluster. */
+  get intake(): FlowIntake<Input, Entries> {
+    return (this.#intake ??= new FlowIntake(this.#running));
+  }
+
   /** Whether the flow accepts messages. */
   get isRunning(): boolean {
-    return this.#running.engine !== undefined && !this.#running.engine.isStopping;
+    return this.#running.isRunning;
   }
 
   /** Whether what it has accepted outlasts its process: it has a checkpoint store. */
@@ -183,118 +187,11 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
   }
 
   /**
-   * Takes an item of an intake: begins a trace for it and records its position, in the batch that stores both. Resolves
-   * when they are stored, with `known` if the id is in flight, failed, parked or undelivered: its position is recorded
-   * then, and no trace begins. While an item of its lane waits, at most `limits.rookeryMaxSize` items behind that one are
-   * accepted. The trace's outcome, chunks and pauses go to the run's outbox. An item that is refused
-   * holds up the positions behind it until it is accepted or {@link FlowRun.consume | consumed}.
-   *
-   * @throws FlowError when the message cannot be stored, or the run ends first: `FLOW_STOPPED`, `PARTITION_FENCED`
-   * @throws TypeError when the run is not durable or has no outbox
-   */
-  async accept(input: Input | Message<Input>, options: AcceptOptions<Entries>): Promise<"accepted" | "known"> {
-    requireOptions("accept", options);
-    const { id, consumed, storedFirst = false, ...emitOptions } = options;
-    requireText("id", id);
-    const position = requirePosition(consumed);
-    const take = (await this.#intake("accept items")).expect(position);
-    if (take === undefined) return "known";
-    const engine = this.#running.require();
-    for (const key of ["traceId", "signal", "keepMs"])
-      if (key in emitOptions)
-        throw new TypeError(`Option "${key}" of accept is not allowed: its caller does not wait for the trace`);
-    const prepared = prepare(engine, input, { ...emitOptions, traceId: id });
-    const { message } = prepared;
-    const durable = engine.durable as DurableRun;
-    durable.requireFitMessage(message);
-    const key = { traceId: id, tenant: message.headers.tenant };
-    await this.#loadedInTurn(engine, key);
-    // a known item needs no room, and its id may be free again once there is some
-    let isKnown = takeKnown(engine, key, position, take);
-    if (!isKnown) {
-      await engine.outcomes.room(key, position);
-      await this.#loadedInTurn(engine, key);
-      // finding out and beginning are one step: a wait between them would let a second item begin another trace
-      isKnown = takeKnown(engine, key, position, take);
-      if (!isKnown) {
-        if (storedFirst) durable.storeFirst();
-        await this.#enterAccepted(engine, prepared, emitOptions, position, take);
-      }
-    }
-    await durable.stored();
-    return isKnown ? "known" : "accepted";
-  }
-
-  /**
-   * Loads the unloaded traces of an item's id, after those of the items before it: an item that needs no loading must not
-   * overtake one that does.
-   */
-  #loadedInTurn(engine: Engine, key: TraceKey): Promise<void> | undefined {
-    const own = loadingUnlisted(engine, key);
-    if (own === undefined && this.#loading === undefined) return undefined;
-    const turn = Promise.all([this.#loading, own]).then(() => undefined);
-    const settled = turn
-      .catch(() => {})
-      .finally(() => {
-        if (this.#loading === settled) this.#loading = undefined;
-      });
-    this.#loading = settled;
-    return turn;
-  }
-
-  /**
-   * Notes items that were read from an intake, in their order. A position is recorded once all noted items up to it are
-   * accepted or consumed, so those that follow each other in a lane may be taken in any order.
-   *
-   * @throws TypeError as `accept` does
-   */
-  expect(positions: readonly Position[]): void {
-    const { durable, options } = this.#running.require();
-    if (durable === undefined || options.outbox === undefined) throw this.#noIntake("expect items");
-    for (const position of positions) durable.expect(requirePosition(position));
-  }
-
-  /**
-   * Records the position of an item that needs no trace: a command that has taken effect, or an item that was refused.
-   * Resolves when that is stored.
-   *
-   * @throws FlowError as `accept` does
-   */
-  async consume(position: Position): Promise<void> {
-    const durable = await this.#intake("consume items");
-    durable.expect(requirePosition(position))?.();
-    await durable.stored();
-  }
-
-  /**
    * Number of traces of a durable run that wait only for answers, signals or instants: they do no work until then. 0 when
    * the run is not durable, or has `unloadAfterMs: Infinity`.
    */
   get waiting(): number {
     return this.#running.require().durable?.waiting ?? 0;
-  }
-
-  /** Positions that are stored, by lane: where the intake is to be read on. */
-  async consumed(): Promise<ReadonlyMap<number, number>> {
-    const durable = await this.#intake("know positions");
-    // positions of the next batch are among them, so they are read before the wait for it
-    const { consumed } = durable;
-    await durable.stored();
-    return consumed;
-  }
-
-  /**
-   * Resolves once the checkpoint store has confirmed that the run still has its partition, so that what it knew when it
-   * was asked is what is stored. A command for an accepted trace is refused only after that: the trace may belong to a
-   * later run, which knows better.
-   *
-   * @throws FlowError when the run ends first: `FLOW_STOPPED`, `PARTITION_FENCED`
-   */
-  async confirm(): Promise<void> {
-    const durable = await this.#intake("confirm its partition");
-    await durable.confirm();
-    if (!this.isRunning)
-      throw new FlowError({ code: FlowErrorCode.FLOW_STOPPED, message: `Run of flow "${this.name}" was stopped` });
   }
 
   /**
@@ -622,41 +519,6 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     this.#running.whenReady(reject, (engine) => this.#begin(engine, input, options, sink));
   }
 
-  async #intake(what: string): Promise<DurableRun> {
-    const { durable, options } = await this.#running.ready();
-    if (durable === undefined || options.outbox === undefined) throw this.#noIntake(what);
-    return durable;
-  }
-
-  #noIntake(what: string): TypeError {
-    return new TypeError(`Cannot ${what} in a run of flow "${this.name}": it needs { durability, outbox }`);
-  }
-
-  /** Begins an accepted trace. Resolves in the step in which the entry nodes have room, or the trace has ended. */
-  #enterAccepted(
-    engine: Engine,
-    prepared: Prepared,
-    options: EmitOptions,
-    position: Position,
-    take: () => void,
-  ): Promise<void> {
-    const { message, edges } = prepared;
-    const trace = openTrace(
-      engine,
-      prepared,
-      options,
-      engine.outcomes.sinkOf({ traceId: message.traceId, tenant: message.headers.tenant }, position),
-    );
-    return new Promise((resolve) => {
-      // the outcome of a trace that ends while it waits is stored with the position, so nothing is lost either
-      const settle = (): void => {
-        take();
-        resolve();
-      };
-      if (!trace.isOpen || engine.enter(trace, sealed(trace, message), edges, settle)) settle();
-    });
-  }
-
   #openEnded(engine: Engine, message: Message, options: EmitOptions): Trace {
     engine.durable?.requireFitMessage(message);
     return openTrace(engine, { message, idNumber: undefined }, options, this.#rookerySink(engine), true);
@@ -718,16 +580,3 @@ function toldResult(resolve: (result: never) => void, reject: (error: unknown) =
 const FLUSH_TIMEOUT_MS = 30_000;
 
 const OUTSIDE: StreamWriter = { node: undefined, attempt: 0 };
-
-/** Takes an item whose id is in flight, failed, parked or undelivered. Returns whether it is. */
-/** Loads the unloaded traces of an id, unless memory has the ids of all unloaded ones. */
-function loadingUnlisted({ durable }: Engine, key: TraceKey): Promise<void> | undefined {
-  return durable === undefined || durable.unlisted === 0 ? undefined : durable.load(key);
-}
-
-function takeKnown(engine: Engine, key: TraceKey, position: Position, take: () => void): boolean {
-  if (!holdsTrace(engine, key)) return false;
-  take();
-  engine.outcomes.takenAgain(engine.traces.find(key.traceId, key.tenant), key, position);
-  return true;
-}

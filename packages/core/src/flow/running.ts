@@ -75,6 +75,11 @@ export class Running {
     });
   }
 
+  /** Whether the flow accepts messages. */
+  get isRunning(): boolean {
+    return this.engine !== undefined && !this.engine.isStopping;
+  }
+
   /** Whether the engine has restored what its checkpoint store had: always in a flow that is not durable. */
   get isReady(): boolean {
     return this.require().durable?.isReady !== false;

@@ -81,7 +81,7 @@ test("runs under one lease are held by its renewals alone, and handlers wait whi
   checkpoints.isDown = true;
   await clock.advance(LEASE_MS);
   expect(lease.leftMs).toBe(0);
-  const accepted = runs[0]!.accept(1, { id: "first", ...consumed(1) });
+  const accepted = runs[0]!.intake.accept(1, { id: "first", ...consumed(1) });
   await clock.advance(10);
   expect(started).toEqual([]);
   checkpoints.isDown = false;

@@ -41,7 +41,7 @@ function processes(maxLostOwners: number) {
 }
 
 const accept = async (run: FlowRun<string, unknown>, id: string, sequence: number): Promise<void> => {
-  await run.accept(id, { id, consumed: { lane: 1, sequence } });
+  await run.intake.accept(id, { id, consumed: { lane: 1, sequence } });
 };
 
 test("a trace that loses its owners without completing a message fails after so many, and a retry runs it again", async () => {
@@ -97,7 +97,7 @@ test("a suspect that is looked up is known, and is not accepted again", async ()
   await accept(former, "b", 2);
   await begin();
   const { run, clock } = await begin();
-  const known = run.accept("b", { id: "b", consumed: { lane: 1, sequence: 3 } });
+  const known = run.intake.accept("b", { id: "b", consumed: { lane: 1, sequence: 3 } });
   await clock.advance(100);
   expect(await known).toBe("known");
   // it waits for its turn all the same
@@ -135,7 +135,7 @@ test("a trace that completes messages is no suspect, however many owners are los
 test("no handler starts before an item that is accepted with care is stored", async () => {
   const { begin, started } = processes(5);
   const { run, clock } = await begin();
-  const accepted = run.accept("a", { id: "a", consumed: { lane: 1, sequence: 1 }, storedFirst: true });
+  const accepted = run.intake.accept("a", { id: "a", consumed: { lane: 1, sequence: 1 }, storedFirst: true });
   let wasStarted = started.length > 0;
   await accepted.then(() => (wasStarted ||= started.length > 0));
   expect(wasStarted).toBe(false);

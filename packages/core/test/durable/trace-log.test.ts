@@ -276,7 +276,7 @@ test("an outbox reads the log of an outcome that an earlier run has left", async
   };
   const flow = create(note.to(), { durability: durable({ checkpoints }), logger: logbook(), graceMs: 5 });
   flow.run({ outbox });
-  await flow.accept("one", { id: "a", consumed: { lane: 0, sequence: 1 } });
+  await flow.intake.accept("one", { id: "a", consumed: { lane: 0, sequence: 1 } });
   await settle();
   await flow.stop();
   isAway = false;

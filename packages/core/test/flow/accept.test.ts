@@ -82,7 +82,7 @@ describe("an item of an intake", () => {
     into.hold(delivered.passed);
     await using run = started(new MemoryCheckpointStore(), into);
     expect(await run.recovery.has("order")).toBe(false);
-    await run.accept("double", { id: "order", tenant: "acme", consumed: at(1) });
+    await run.intake.accept("double", { id: "order", tenant: "acme", consumed: at(1) });
     await settle();
     expect(await run.recovery.has("order", { tenant: "acme" })).toBe(true);
     expect(await run.recovery.has("order")).toBe(false);
@@ -96,15 +96,15 @@ describe("an item of an intake", () => {
     const checkpoints = new MemoryCheckpointStore();
     const into = outbox();
     const run = started(checkpoints, into);
-    expect(await run.accept("double", { id: "a", consumed: at(7, 2), tenant: "acme" })).toBe("accepted");
+    expect(await run.intake.accept("double", { id: "a", consumed: at(7, 2), tenant: "acme" })).toBe("accepted");
     await settle();
     expect(into.outcomes).toMatchObject([{ traceId: "a", tenant: "acme", status: "completed", result: "double" }]);
-    expect(await run.consumed()).toEqual(new Map([[2, 7]]));
+    expect(await run.intake.consumed()).toEqual(new Map([[2, 7]]));
     expect(run.stats()).toMatchObject({ traces: 0, undeliveredOutcomes: 0 });
     await run.stop();
     expect((await contentsOf(checkpoints, "p-0")).entries).toEqual([]);
     const again = started(checkpoints, into);
-    expect(await again.consumed()).toEqual(new Map([[2, 7]]));
+    expect(await again.intake.consumed()).toEqual(new Map([[2, 7]]));
     await again.stop();
   });
 
@@ -113,13 +113,13 @@ describe("an item of an intake", () => {
     const into = outbox();
     const options = { queueMaxSize: 1 };
     const run = started(new MemoryCheckpointStore(), into, { opened: opened.passed, options });
-    const accepts = [1, 2, 3, 4].map((n) => run.accept("wait", { id: `t${n}`, consumed: at(n) }));
+    const accepts = [1, 2, 3, 4].map((n) => run.intake.accept("wait", { id: `t${n}`, consumed: at(n) }));
     await Promise.all(accepts.slice(0, 2));
     // one is at work, one is on the edge, and the others are stored nowhere
-    expect(await run.consumed()).toEqual(new Map([[0, 2]]));
+    expect(await run.intake.consumed()).toEqual(new Map([[0, 2]]));
     opened.open();
     await Promise.all(accepts);
-    expect(await run.consumed()).toEqual(new Map([[0, 4]]));
+    expect(await run.intake.consumed()).toEqual(new Map([[0, 4]]));
     await settle();
     expect(into.told()).toEqual([1, 2, 3, 4].map((n) => `t${n} completed`));
     await run.stop();
@@ -135,11 +135,11 @@ describe("an item of an intake", () => {
     const flow = create(slow.to(), side.to(), { queueMaxSize: 1, logger: SILENT });
     const into = outbox();
     const run = flow.start({ durability: durable({ checkpoints: new MemoryCheckpointStore() }), outbox: into });
-    const first = [1, 2, 3].map((n) => run.accept(n, { id: `t${n}`, consumed: at(n), to: "slow" }));
-    const behind = run.accept(4, { id: "t4", consumed: at(4), to: "side" });
-    const beside = run.accept(5, { id: "t5", consumed: at(9, 1), to: "side" });
+    const first = [1, 2, 3].map((n) => run.intake.accept(n, { id: `t${n}`, consumed: at(n), to: "slow" }));
+    const behind = run.intake.accept(4, { id: "t4", consumed: at(4), to: "side" });
+    const beside = run.intake.accept(5, { id: "t5", consumed: at(9, 1), to: "side" });
     expect(await Promise.all([behind, beside])).toEqual(["accepted", "accepted"]);
-    expect(await run.consumed()).toEqual(
+    expect(await run.intake.consumed()).toEqual(
       new Map([
         [0, 2],
         [1, 9],
@@ -147,7 +147,7 @@ describe("an item of an intake", () => {
     );
     opened.open();
     await Promise.all(first);
-    expect(await run.consumed()).toEqual(
+    expect(await run.intake.consumed()).toEqual(
       new Map([
         [0, 4],
         [1, 9],
@@ -160,20 +160,20 @@ describe("an item of an intake", () => {
     const opened = gate();
     const into = outbox();
     const run = started(new MemoryCheckpointStore(), into, { opened: opened.passed });
-    await run.accept("fail", { id: "failed", consumed: at(1) });
+    await run.intake.accept("fail", { id: "failed", consumed: at(1) });
     await settle();
     into.hold(new Promise(() => {}));
-    await run.accept("double", { id: "undelivered", consumed: at(2) });
+    await run.intake.accept("double", { id: "undelivered", consumed: at(2) });
     await settle();
-    await run.accept("wait", { id: "in flight", consumed: at(3) });
+    await run.intake.accept("wait", { id: "in flight", consumed: at(3) });
     const again = ["failed", "undelivered", "in flight"].map((id, index) =>
-      run.accept("double", { id, consumed: at(4 + index) }),
+      run.intake.accept("double", { id, consumed: at(4 + index) }),
     );
     expect(await Promise.all(again)).toEqual(["known", "known", "known"]);
-    expect(await run.consumed()).toEqual(new Map([[0, 6]]));
+    expect(await run.intake.consumed()).toEqual(new Map([[0, 6]]));
     expect(run.stats().accepted).toBe(3);
     // another tenant's id is another id
-    expect(await run.accept("double", { id: "failed", tenant: "acme", consumed: at(7) })).toBe("accepted");
+    expect(await run.intake.accept("double", { id: "failed", tenant: "acme", consumed: at(7) })).toBe("accepted");
     opened.open();
     await run.stop();
   });
@@ -191,18 +191,18 @@ describe("an item of an intake", () => {
     for (let tries = 0; tries < 10; tries += 1) await clock.advance(10);
     await run.flush();
     expect(unloaded).toBe(1);
-    expect(await run.accept("double", { id: "a", consumed: at(1) })).toBe("known");
+    expect(await run.intake.accept("double", { id: "a", consumed: at(1) })).toBe("known");
   });
 
   test("at a position that was recorded is known, whatever became of its trace", async () => {
     const checkpoints = new MemoryCheckpointStore();
     const into = outbox();
     const run = started(checkpoints, into);
-    await run.accept("double", { id: "a", consumed: at(5) });
+    await run.intake.accept("double", { id: "a", consumed: at(5) });
     await run.stop();
     const again = started(checkpoints, into);
-    expect(await again.accept("double", { id: "a", consumed: at(5) })).toBe("known");
-    expect(await again.accept("double", { id: "b", consumed: at(3) })).toBe("known");
+    expect(await again.intake.accept("double", { id: "a", consumed: at(5) })).toBe("known");
+    expect(await again.intake.accept("double", { id: "b", consumed: at(3) })).toBe("known");
     await again.stop();
   });
 
@@ -210,11 +210,11 @@ describe("an item of an intake", () => {
     const checkpoints = new MemoryCheckpointStore();
     const into = outbox();
     const items = (run: ReturnType<typeof started>) => ({
-      waits: () => rejection(run.accept("double", { id: "waits", consumed: at(2), exclusive: "key" })),
-      behind: () => run.accept("double", { id: "behind", consumed: at(3) }),
+      waits: () => rejection(run.intake.accept("double", { id: "waits", consumed: at(2), exclusive: "key" })),
+      behind: () => run.intake.accept("double", { id: "behind", consumed: at(3) }),
     });
     const first = started(checkpoints, into);
-    await first.accept("ask", { id: "holds the key", consumed: at(1), exclusive: "key" });
+    await first.intake.accept("ask", { id: "holds the key", consumed: at(1), exclusive: "key" });
     const stopped = items(first).waits();
     expect(await items(first).behind()).toBe("accepted");
     await settle();
@@ -224,7 +224,7 @@ describe("an item of an intake", () => {
 
     for (let restart = 1; restart <= 2; restart += 1) {
       const again = started(checkpoints, into);
-      expect(await again.consumed()).toEqual(new Map([[0, 1]]));
+      expect(await again.intake.consumed()).toEqual(new Map([[0, 1]]));
       await settle();
       void items(again).waits();
       expect(await items(again).behind()).toBe("known");
@@ -232,10 +232,10 @@ describe("an item of an intake", () => {
     }
     const last = started(checkpoints, into);
     await last.cancel("holds the key");
-    expect(await last.accept("double", { id: "waits", consumed: at(2), exclusive: "key" })).toBe("accepted");
+    expect(await last.intake.accept("double", { id: "waits", consumed: at(2), exclusive: "key" })).toBe("accepted");
     expect(await items(last).behind()).toBe("known");
     await settle();
-    expect(await last.consumed()).toEqual(new Map([[0, 3]]));
+    expect(await last.intake.consumed()).toEqual(new Map([[0, 3]]));
     expect(last.stats()).toMatchObject({ traces: 0, undeliveredOutcomes: 0 });
     await last.stop();
     expect(new Set(into.told())).toEqual(new Set(["behind completed", "holds the key cancelled", "waits completed"]));
@@ -247,23 +247,23 @@ describe("an item of an intake", () => {
     const into = outbox();
     const opened = gate();
     const first = started(checkpoints, into, { opened: opened.passed });
-    await first.accept("ask", { id: "holds the key", consumed: at(1, 1), exclusive: "key" });
+    await first.intake.accept("ask", { id: "holds the key", consumed: at(1, 1), exclusive: "key" });
     const waits = { id: "waits", consumed: at(2, 1), exclusive: "key" };
-    void rejection(first.accept("double", waits));
-    expect(await first.accept("wait", { id: "a", consumed: at(1) })).toBe("accepted");
-    expect(await first.accept("wait", { id: "a", consumed: at(3, 1) })).toBe("known");
+    void rejection(first.intake.accept("double", waits));
+    expect(await first.intake.accept("wait", { id: "a", consumed: at(1) })).toBe("accepted");
+    expect(await first.intake.accept("wait", { id: "a", consumed: at(3, 1) })).toBe("known");
     opened.open();
     await settle();
     expect(into.told()).toEqual(["a completed"]);
     await first.stop();
 
     const again = started(checkpoints, into);
-    const accepted = again.accept("double", waits);
-    expect(await again.accept("wait", { id: "a", consumed: at(3, 1) })).toBe("known");
+    const accepted = again.intake.accept("double", waits);
+    expect(await again.intake.accept("wait", { id: "a", consumed: at(3, 1) })).toBe("known");
     await again.cancel("holds the key");
     expect(await accepted).toBe("accepted");
     await settle();
-    expect(Object.fromEntries(await again.consumed())).toEqual({ 0: 1, 1: 3 });
+    expect(Object.fromEntries(await again.intake.consumed())).toEqual({ 0: 1, 1: 3 });
     await again.stop();
     expect(new Set(into.told())).toEqual(new Set(["a completed", "holds the key cancelled", "waits completed"]));
     expect((await contentsOf(checkpoints, "p-0")).entries).toEqual([]);
@@ -274,12 +274,12 @@ describe("an item of an intake", () => {
     const held = gate();
     into.hold(held.passed);
     const run = started(new MemoryCheckpointStore(), into, { options: { limits: { rookeryMaxSize: 1 } } });
-    await run.accept("ask", { id: "holds the key", consumed: at(1, 1), exclusive: "key" });
-    const waits = run.accept("double", { id: "waits", consumed: at(2, 1), exclusive: "key" });
-    await run.accept("double", { id: "fills the outbox", consumed: at(1) });
+    await run.intake.accept("ask", { id: "holds the key", consumed: at(1, 1), exclusive: "key" });
+    const waits = run.intake.accept("double", { id: "waits", consumed: at(2, 1), exclusive: "key" });
+    await run.intake.accept("double", { id: "fills the outbox", consumed: at(1) });
     await settle();
-    const accepted = run.accept("double", { id: "a", consumed: at(2) });
-    const known = run.accept("double", { id: "a", consumed: at(3, 1) });
+    const accepted = run.intake.accept("double", { id: "a", consumed: at(2) });
+    const known = run.intake.accept("double", { id: "a", consumed: at(3, 1) });
     await settle();
     held.open();
     expect(await accepted).toBe("accepted");
@@ -288,7 +288,7 @@ describe("an item of an intake", () => {
     await run.cancel("holds the key");
     expect([await waits, await known]).toEqual(["accepted", "known"]);
     await settle();
-    expect(Object.fromEntries(await run.consumed())).toEqual({ 0: 2, 1: 3 });
+    expect(Object.fromEntries(await run.intake.consumed())).toEqual({ 0: 2, 1: 3 });
     expect(into.told().filter((told) => told === "a completed")).toHaveLength(1);
     expect(run.stats()).toMatchObject({ traces: 0, undeliveredOutcomes: 0 });
     await run.stop();
@@ -301,11 +301,11 @@ describe("an item of an intake", () => {
     const first = started(checkpoints, into, { options });
     const accepted: string[] = [];
     const accept = (run: typeof first, id: string, position: ReturnType<typeof at>, exclusive?: string): void =>
-      void run.accept("double", { id, consumed: position, exclusive }).then(
+      void run.intake.accept("double", { id, consumed: position, exclusive }).then(
         (how) => accepted.push(`${id} ${how}`),
         () => {},
       );
-    await first.accept("ask", { id: "holds the key", consumed: at(1), exclusive: "key" });
+    await first.intake.accept("ask", { id: "holds the key", consumed: at(1), exclusive: "key" });
     const items = (run: typeof first): void => {
       accept(run, "t2", at(2), "key");
       for (const n of [3, 4]) accept(run, `t${n}`, at(n));
@@ -324,20 +324,20 @@ describe("an item of an intake", () => {
     await again.cancel("holds the key");
     await settle();
     expect(accepted.slice(2).toSorted()).toEqual(["t2 accepted", "t4 accepted"]);
-    expect(Object.fromEntries(await again.consumed())).toEqual({ 0: 4, 1: 1 });
+    expect(Object.fromEntries(await again.intake.consumed())).toEqual({ 0: 4, 1: 1 });
     await again.stop();
   });
 
   test("that is refused holds up its lane until it is consumed", async () => {
     const into = outbox();
     const run = started(new MemoryCheckpointStore(), into);
-    await run.accept("double", { id: "a", consumed: at(1) });
-    const refused = run.accept((() => {}) as never, { id: "b", consumed: at(2) });
+    await run.intake.accept("double", { id: "a", consumed: at(1) });
+    const refused = run.intake.accept((() => {}) as never, { id: "b", consumed: at(2) });
     expect(await rejection(refused)).toMatchObject({ code: "NOT_SERIALISABLE" });
-    await run.accept("double", { id: "c", consumed: at(3) });
-    expect(await run.consumed()).toEqual(new Map([[0, 1]]));
-    await run.consume(at(2));
-    expect(await run.consumed()).toEqual(new Map([[0, 3]]));
+    await run.intake.accept("double", { id: "c", consumed: at(3) });
+    expect(await run.intake.consumed()).toEqual(new Map([[0, 1]]));
+    await run.intake.consume(at(2));
+    expect(await run.intake.consumed()).toEqual(new Map([[0, 3]]));
     await run.stop();
   });
 
@@ -347,11 +347,11 @@ describe("an item of an intake", () => {
     const into = outbox();
     const options = { queueMaxSize: 1 };
     const run = started(new MemoryCheckpointStore({ clock }), into, { clock, opened: opened.passed, options });
-    for (const n of [1, 2]) await passing(clock, run.accept("wait", { id: `t${n}`, consumed: at(n) }), 1);
-    const late = run.accept("double", { id: "late", consumed: at(3), timeoutMs: 50 });
+    for (const n of [1, 2]) await passing(clock, run.intake.accept("wait", { id: `t${n}`, consumed: at(n) }), 1);
+    const late = run.intake.accept("double", { id: "late", consumed: at(3), timeoutMs: 50 });
     await clock.advance(60);
     expect(await late).toBe("accepted");
-    expect(await run.consumed()).toEqual(new Map([[0, 3]]));
+    expect(await run.intake.consumed()).toEqual(new Map([[0, 3]]));
     await clock.advance(10);
     expect(into.told()).toEqual(["late exhausted"]);
     opened.open();
@@ -376,7 +376,7 @@ describe("an item of an intake", () => {
     await run.ready();
     const stopped = run.stop();
     await closing.passed;
-    const refused = [1, 2].map((n) => rejection(run.accept("double", { id: `t${n}`, consumed: at(n) })));
+    const refused = [1, 2].map((n) => rejection(run.intake.accept("double", { id: `t${n}`, consumed: at(n) })));
     await settle();
     closed.open();
     await stopped;
@@ -391,7 +391,7 @@ describe("an item of an intake", () => {
     const spend = payloadNode("spend", (cents: number, ctx) => ctx.budget.spend({ cents }));
     const durability = durable({ checkpoints: new MemoryCheckpointStore() });
     await using run = create(spend.to()).start({ durability, outbox: into });
-    await run.accept(5, { id: "a", consumed: at(1), budget: { cents: 1 } });
+    await run.intake.accept(5, { id: "a", consumed: at(1), budget: { cents: 1 } });
     await run.stop({ drainMs: 1_000 });
     expect(into.outcomes).toMatchObject([{ status: "exhausted", which: "cents", spent: { cents: 1 } }]);
   });
@@ -399,7 +399,7 @@ describe("an item of an intake", () => {
   test("refuses the options of a caller that waits", async () => {
     const run = started(new MemoryCheckpointStore(), outbox());
     for (const option of [{ traceId: "b" }, { signal: AbortSignal.abort() }, { keepMs: 1 }])
-      expect(await rejection(run.accept("double", { id: "a", consumed: at(1), ...option }))).toMatchObject({
+      expect(await rejection(run.intake.accept("double", { id: "a", consumed: at(1), ...option }))).toMatchObject({
         name: "TypeError",
         message: `Option "${Object.keys(option)[0]}" of accept is not allowed: its caller does not wait for the trace`,
       });
@@ -409,12 +409,12 @@ describe("an item of an intake", () => {
   test("that was expected holds up the positions behind it, so that items may be taken in any order", async () => {
     const run = started(new MemoryCheckpointStore(), outbox());
     await run.ready();
-    run.expect([at(1), at(2), at(1, 1)]);
-    await run.accept("double", { id: "second", consumed: at(2) });
-    await run.consume(at(1, 1));
-    expect(await run.consumed()).toEqual(new Map([[1, 1]]));
-    await run.consume(at(1));
-    expect(await run.consumed()).toEqual(
+    run.intake.expect([at(1), at(2), at(1, 1)]);
+    await run.intake.accept("double", { id: "second", consumed: at(2) });
+    await run.intake.consume(at(1, 1));
+    expect(await run.intake.consumed()).toEqual(new Map([[1, 1]]));
+    await run.intake.consume(at(1));
+    expect(await run.intake.consumed()).toEqual(
       new Map([
         [0, 2],
         [1, 1],
@@ -441,13 +441,13 @@ describe("an item of an intake", () => {
     const run = started(noticing, outbox());
     await run.ready();
     let later: Promise<void> | undefined;
-    onStored = () => void (later ??= run.consume(at(2)));
-    const first = run.consume(at(1));
-    const asked = run.consumed();
+    onStored = () => void (later ??= run.intake.consume(at(2)));
+    const first = run.intake.consume(at(1));
+    const asked = run.intake.consumed();
     await first;
     expect(await asked).toEqual(new Map([[0, 1]]));
     await later;
-    expect(await run.consumed()).toEqual(new Map([[0, 2]]));
+    expect(await run.intake.consumed()).toEqual(new Map([[0, 2]]));
     await run.stop();
   });
 
@@ -455,15 +455,15 @@ describe("an item of an intake", () => {
     const clock = new TestClock();
     const checkpoints = new MemoryCheckpointStore({ clock });
     const run = started(checkpoints, outbox(), { clock });
-    await run.confirm();
+    await run.intake.confirm();
     clock.skip(60_000);
     const other = await checkpoints.open({ partition: "p-0", owner: "another", leaseMs: 60_000 });
-    expect(await rejection(run.confirm())).toMatchObject({ code: "PARTITION_FENCED" });
+    expect(await rejection(run.intake.confirm())).toMatchObject({ code: "PARTITION_FENCED" });
     expect(await run.closed).toMatchObject({ code: "PARTITION_FENCED" });
     await other.close();
     const stopping = started(checkpoints, outbox(), { clock });
     await stopping.ready();
-    const confirmed = rejection(stopping.confirm());
+    const confirmed = rejection(stopping.intake.confirm());
     await stopping.stop();
     expect(await confirmed).toMatchObject({ code: expect.stringMatching(/FLOW_STOPPED|PARTITION_FENCED/) as string });
   });
@@ -471,12 +471,12 @@ describe("an item of an intake", () => {
   test("needs a durable run with an outbox, and a position", async () => {
     await using flow = create(worker().to(), { logger: SILENT });
     await using bare = flow.start();
-    const refusal = await rejection(bare.accept("double", { id: "a", consumed: at(1) }));
+    const refusal = await rejection(bare.intake.accept("double", { id: "a", consumed: at(1) }));
     expect(String(refusal)).toBe(
       'TypeError: Cannot accept items in a run of flow "flow": it needs { durability, outbox }',
     );
     const run = started(new MemoryCheckpointStore(), outbox());
-    const wrong = run.accept("double", { id: "a", consumed: { lane: -1, sequence: 1 } });
+    const wrong = run.intake.accept("double", { id: "a", consumed: { lane: -1, sequence: 1 } });
     expect(String(await rejection(wrong))).toMatch('Option "lane" must be a whole number of 0 or more: got -1');
     expect(() => flow.start({ outbox: { deliver: "here" } as never })).toThrow(
       'Option "outbox" of start must be { deliver, chunk?, pause? }, all of them functions: got an object',
@@ -499,7 +499,7 @@ describe("an outbox", () => {
     for (const [index, id] of ids.entries())
       await passing(
         clock,
-        run.accept(wishes[index] as "wait", {
+        run.intake.accept(wishes[index] as "wait", {
           id,
           consumed: at(index),
           ...(id === "exhausted" ? { timeoutMs: 100 } : {}),
@@ -546,7 +546,7 @@ describe("an outbox", () => {
     const closed = outbox();
     closed.hold(new Promise(() => {}));
     const run = started(checkpoints, closed, { maxFailed: 1 });
-    for (const n of [1, 2, 3]) await run.accept("fail", { id: `t${n}`, consumed: at(n) });
+    for (const n of [1, 2, 3]) await run.intake.accept("fail", { id: `t${n}`, consumed: at(n) });
     await settle();
     expect(await run.recovery.unfinished()).toMatchObject([{ traceId: "t3" }]);
     expect(await run.recovery.discard("t3")).toBe(1);
@@ -567,7 +567,7 @@ describe("an outbox", () => {
     const run = started(cut, into);
     await run.ready();
     cut.cut();
-    const accept = rejection(run.accept("double", { id: "a", consumed: at(1) }));
+    const accept = rejection(run.intake.accept("double", { id: "a", consumed: at(1) }));
     expect(await accept).toMatchObject({ code: "CHECKPOINT_FAILED" });
     await run.closed;
     expect(into.outcomes).toEqual([]);
@@ -579,13 +579,13 @@ describe("an outbox", () => {
     into.hold(held.passed);
     const options = { limits: { rookeryMaxSize: 2 } };
     const run = started(new MemoryCheckpointStore(), into, { options });
-    for (const n of [1, 2]) await run.accept("double", { id: `t${n}`, consumed: at(n) });
+    for (const n of [1, 2]) await run.intake.accept("double", { id: `t${n}`, consumed: at(n) });
     await settle();
     let isAccepted = false;
-    const third = run.accept("double", { id: "t3", consumed: at(3) }).then(() => (isAccepted = true));
+    const third = run.intake.accept("double", { id: "t3", consumed: at(3) }).then(() => (isAccepted = true));
     await settle();
     expect(isAccepted).toBe(false);
-    expect(await run.consumed()).toEqual(new Map([[0, 2]]));
+    expect(await run.intake.consumed()).toEqual(new Map([[0, 2]]));
     held.open();
     await third;
     await settle();
@@ -598,7 +598,7 @@ describe("an outbox", () => {
     const into = outbox();
     into.hold(held.passed);
     const run = started(new MemoryCheckpointStore(), into, { options: { clock: undefined } });
-    await run.accept("double", { id: "a", consumed: at(1) });
+    await run.intake.accept("double", { id: "a", consumed: at(1) });
     const stopped = run.stop({ drainMs: 60_000 });
     held.open();
     await stopped;
@@ -612,7 +612,7 @@ describe("an outbox", () => {
     into.hold(held.passed);
     into.refuse(1);
     const run = started(new MemoryCheckpointStore(), into, { clock });
-    await run.accept("double", { id: "a", consumed: at(1) });
+    await run.intake.accept("double", { id: "a", consumed: at(1) });
     await settle();
     await run.stop();
     held.open();
@@ -624,8 +624,8 @@ describe("an outbox", () => {
     const checkpoints = new MemoryCheckpointStore();
     const into = outbox();
     const run = started(checkpoints, into);
-    await run.accept("chunk", { id: "a", consumed: at(1) });
-    await run.accept("ask", { id: "b", consumed: at(2) });
+    await run.intake.accept("chunk", { id: "a", consumed: at(1) });
+    await run.intake.accept("ask", { id: "b", consumed: at(2) });
     await settle();
     expect(into.chunks.map(({ traceId, text }) => `${traceId} ${text}`)).toContain("a half");
     expect(into.pauses).toMatchObject([{ reason: "may I?", node: "work" }]);

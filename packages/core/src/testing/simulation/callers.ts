@@ -83,7 +83,7 @@ export class Callers {
   readIntake(): void {
     const { flow, process } = this.#world;
     const read = async (): Promise<void> => {
-      const consumed = await flow.consumed();
+      const consumed = await flow.intake.consumed();
       if (process.hasEnded) return;
       process.readsIntake = true;
       for (const item of this.intake.after(consumed)) this.#accept(item);
@@ -167,7 +167,7 @@ export class Callers {
     const [flow, process] = [this.#world.flow, this.#world.process];
     const accept = async (): Promise<void> => {
       const options = { id: request.traceId, consumed: { lane, sequence } };
-      const how = await patiently(this.#world, process, () => flow.accept(request.message, options));
+      const how = await patiently(this.#world, process, () => flow.intake.accept(request.message, options));
       if (how === "accepted") this.#checkAccepted(process, request);
     };
     this.#world.watch(`the acceptance of ${nameOf(request)}`, accept());
