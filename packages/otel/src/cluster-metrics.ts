@@ -85,7 +85,8 @@ export interface BackendFigures {
 
 /**
  * Measures a worker of a cluster: what it holds and has in flight, its appends, its event loop. They are read when
- * metrics are collected, until the returned object is disposed. Without a registered SDK it does nothing.
+ * metrics are collected, until the returned object is disposed. Without a registered SDK it does nothing. A level that is
+ * no longer there is told as 0.
  *
  * @throws TypeError when an option is unknown or of the wrong kind
  */
@@ -161,6 +162,7 @@ type Tell = (name: string, value: number | undefined, attributes: Attributes) =>
 /** Instruments of one meter, by name. */
 class Instruments {
   readonly byName: Map<string, Observable> = new Map();
+  readonly counters: Set<string> = new Set();
   readonly #meter: Meter;
 
   constructor(meter: Meter) {
@@ -178,6 +180,7 @@ class Instruments {
   }
 
   counter(name: string, unit: string, description: string): void {
+    this.counters.add(name);
     this.byName.set(name, this.#meter.createObservableCounter(name, { unit, description }));
   }
 }
@@ -226,17 +229,58 @@ function observe(
   if (meter === undefined) return { [Symbol.dispose]() {} };
   const instruments = new Instruments(meter);
   make(instruments);
-  const { byName } = instruments;
-  const all = [...byName.values()];
+  const all = [...instruments.byName.values()];
+  const series = new Series(instruments);
+  let isOver = false;
   const collect = async (result: BatchObservableResult): Promise<void> => {
     try {
-      await read((name, value, attributes) => {
-        if (value !== undefined) result.observe(byName.get(name)!, value, attributes);
-      });
+      const told = new Set<string>();
+      if (isOver) meter.removeBatchObservableCallback(collect, all);
+      else await read((name, value, attributes) => series.tell(result, told, name, value, attributes));
+      series.tellVanished(result, told);
     } catch (error) {
       diag.error("penguiflow: the figures of the cluster cannot be read", error);
     }
   };
   meter.addBatchObservableCallback(collect, all);
-  return { [Symbol.dispose]: () => meter.removeBatchObservableCallback(collect, all) };
+  // the next collection tells that nothing is left
+  return {
+    [Symbol.dispose]() {
+      isOver = true;
+    },
+  };
+}
+
+/**
+ * Series of levels and gauges that were told. One that has vanished, such as the age of a lane that is empty now, is told
+ * as 0: the SDK exports its last value for ever otherwise.
+ */
+class Series {
+  readonly #instruments: Instruments;
+  readonly #levels = new Map<string, { readonly observable: Observable; readonly attributes: Attributes }>();
+
+  constructor(instruments: Instruments) {
+    this.#instruments = instruments;
+  }
+
+  tell(
+    result: BatchObservableResult,
+    told: Set<string>,
+    name: string,
+    value: number | undefined,
+    attributes: Attributes,
+  ): void {
+    if (value === undefined) return;
+    const observable = this.#instruments.byName.get(name)!;
+    result.observe(observable, value, attributes);
+    if (this.#instruments.counters.has(name)) return;
+    const key = JSON.stringify([name, attributes]);
+    told.add(key);
+    this.#levels.set(key, { observable, attributes });
+  }
+
+  tellVanished(result: BatchObservableResult, told: ReadonlySet<string>): void {
+    for (const [key, { observable, attributes }] of this.#levels)
+      if (!told.has(key)) result.observe(observable, 0, attributes);
+  }
 }
