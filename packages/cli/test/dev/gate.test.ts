@@ -84,6 +84,20 @@ describe("the gate", () => {
     expect(response).not.toMatch(/the folder|root:/);
   });
 
+  test.for([
+    ["gzip, deflate, br, zstd", "gzip"],
+    ["br;q=1.0, GZip;q=0.5", "gzip"],
+    ["gzip;q=0, br", null],
+    ["gzip;q=0.0", null],
+    ["x-gzip-of-another-kind", null],
+    ["identity", null],
+  ])("text is sent with gzip to a client that accepts it: %s", async ([accepted, encoding]) => {
+    const response = await fetch(`${project.server.origin}/threads/1`, { headers: { "accept-encoding": accepted! } });
+    expect(response.headers.get("content-encoding")).toBe(encoding);
+    expect(response.headers.get("vary")).toBe("accept-encoding");
+    expect(await response.text()).toContain("<title>page</title>");
+  });
+
   test("hashed files are kept by the browser, the page itself is asked for again", async () => {
     const cacheOf = async (url: string) => (await fetch(project.server.origin + url)).headers.get("cache-control");
     expect(await cacheOf("/assets/main-1f.js")).toContain("immutable");

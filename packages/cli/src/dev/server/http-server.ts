@@ -40,7 +40,7 @@ async function serve(parts: ServerParts, request: IncomingMessage, response: Ser
   const [path = "/", query = ""] = url.split(/\?(.*)/s);
   requireOwn(parts.gate(), headers, path);
   if (path !== "/api" && !path.startsWith("/api/")) {
-    await page(parts, response, method, path);
+    await page(parts, request, response, path);
     return;
   }
   const { origin } = headers;
@@ -64,9 +64,15 @@ async function serve(parts: ServerParts, request: IncomingMessage, response: Ser
   if (value !== WRITTEN) sendJson(response, value);
 }
 
-async function page({ pages }: ServerParts, response: ServerResponse, method: string, path: string): Promise<void> {
+async function page(
+  { pages }: ServerParts,
+  request: IncomingMessage,
+  response: ServerResponse,
+  path: string,
+): Promise<void> {
+  const { method } = request;
   if (method !== "GET" && method !== "HEAD") throw new ApiError("METHOD_WRONG", `A page takes GET: got ${method}`);
-  await sendPage(response, pages, path, method === "GET");
+  await sendPage(request, response, pages, path);
 }
 
 async function openSession(session: Session, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -1,7 +1,8 @@
 import { createReadStream, existsSync, statSync } from "node:fs";
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import path from "node:path";
 import { pipeline } from "node:stream/promises";
+import { createGzip } from "node:zlib";
 import { SAFE_HEADERS } from "./reply.ts";
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -17,24 +18,47 @@ const TYPES: Readonly<Record<string, string>> = {
   ".woff2": "font/woff2",
 };
 
-/** Sends a file of the pages; for every other path, the page itself, which reads the path. */
-export async function sendPage(response: ServerResponse, folder: string, url: string, hasBody: boolean): Promise<void> {
+/** Files whose format is compressed already. */
+const COMPRESSED = new Set([".png", ".woff2"]);
+
+/**
+ * Sends a file of the pages; for every other path, the page itself, which reads the path. Text is sent with gzip where the
+ * client accepts that.
+ */
+export async function sendPage(
+  { method, headers }: IncomingMessage,
+  response: ServerResponse,
+  folder: string,
+  url: string,
+): Promise<void> {
   const file = fileOf(folder, url);
   if (!existsSync(file) || (file.endsWith("index.html") && url.startsWith("/assets/"))) {
     response.writeHead(404, { ...SAFE_HEADERS, "content-type": "text/plain" });
     response.end(existsSync(file) ? "" : "The pages are not built: npm run build\n");
     return;
   }
-  const { size } = statSync(file);
+  const kind = path.extname(file);
   const isHashed = path.relative(folder, file).startsWith(`assets${path.sep}`);
+  const isZipped = !COMPRESSED.has(kind) && acceptsGzip(headers["accept-encoding"]);
   response.writeHead(200, {
     ...SAFE_HEADERS,
-    "content-type": TYPES[path.extname(file)] ?? "application/octet-stream",
-    "content-length": size,
+    "content-type": TYPES[kind] ?? "application/octet-stream",
     "cache-control": isHashed ? "public, max-age=31536000, immutable" : "no-cache",
+    vary: "accept-encoding",
+    ...(isZipped ? { "content-encoding": "gzip" } : { "content-length": statSync(file).size }),
   });
-  if (hasBody) await pipeline(createReadStream(file), response).catch(() => response.destroy());
-  else response.end();
+  if (method === "HEAD") {
+    response.end();
+    return;
+  }
+  const content = createReadStream(file);
+  const sent = isZipped ? pipeline(content, createGzip(), response) : pipeline(content, response);
+  await sent.catch(() => response.destroy());
+}
+
+/** Whether a client accepts gzip: it names it without the weight 0. */
+function acceptsGzip(encodings: string | string[] | undefined): boolean {
+  return /(^|,)\s*gzip\s*(;\s*q=(?!0(\.0*)?\s*(,|$))|,|$)/i.test(String(encodings ?? ""));
 }
 
 /** Returns the file that a path names; never one outside of the folder. */
