@@ -126,6 +126,7 @@ const named: ReadonlySet<string> = new Set([
   "nats",
   "ai-sdk",
   "openai-agents",
+  "mastra-studio",
 ]);
 
 /** Whether a subject takes part in a workload. */

@@ -12,6 +12,7 @@ import type { LoopRig, LoopSetup } from "../workloads/loop.ts";
 import type { PackageRig, PackageSetup } from "../workloads/package.ts";
 import type { PendingRig, PendingSetup } from "../workloads/pending.ts";
 import type { PlannerRig } from "../workloads/planner.ts";
+import type { PlaygroundRig } from "../workloads/playground.ts";
 import type { RunsRig, RunsSetup } from "../workloads/runs.ts";
 import type { StreamsRig, StreamsSetup } from "../workloads/streams.ts";
 import type { TypesRig } from "../workloads/types.ts";
@@ -45,6 +46,10 @@ export const agent = async (setup: AgentSetup): Promise<AgentRig> =>
 
 /** Loads the planners that wait and count on demand. */
 export const planner = async (): Promise<PlannerRig> => (await import("../penguiflow-planner.ts")).plannerRig();
+
+/** Loads the development server on demand. */
+export const playground = async (): Promise<PlaygroundRig> =>
+  (await import("../penguiflow-playground.ts")).playgroundOf();
 
 /** Loads the runs on demand, so that other runs do not import durability. */
 export const runs = async (setup: RunsSetup): Promise<RunsRig> =>
