@@ -1,6 +1,7 @@
 import { type CheckpointPartition, create, type Logger, payloadNode } from "penguiflow";
 import type { ClusterBackend } from "penguiflow/adapter";
 import { afterEach, expect, test } from "vitest";
+import { partitionName } from "../src/form/place.ts";
 import { cluster, memoryBackend, type Worker } from "../src/index.ts";
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -110,4 +111,41 @@ test("a worker that has drained leaves nothing for which others must wait", asyn
     const opened = await memory.checkpoints.open({ partition, owner: "two", leaseMs: LEASE_MS });
     expect(opened.fencingToken).toBe(2);
   }
+});
+
+test("a worker that drains does not wait for a partition that is still being read", async () => {
+  const memory = memoryBackend();
+  const { promise: reading, resolve: isRead } = Promise.withResolvers<void>();
+  const checkpoints: ClusterBackend["checkpoints"] = {
+    share: (request) => memory.checkpoints.share(request),
+    async open(lease) {
+      const partition = await memory.checkpoints.open(lease);
+      return new Proxy(partition, {
+        get(target, name) {
+          if (name === "read")
+            return async function* () {
+              isRead();
+              yield await new Promise<never>(() => {});
+            };
+          const value: unknown = Reflect.get(target, name, target);
+          return typeof value === "function" ? (value.bind(target) as unknown) : value;
+        },
+      });
+    },
+  };
+  const app = cluster({
+    name: "shop",
+    backend: { ...memory, checkpoints },
+    partitions: 1,
+    leaseMs: LEASE_MS,
+    logger: SILENT,
+  });
+  const worker = app.worker({ name: "one" });
+  worker.run(create(payloadNode("work", (n: number) => n).to(), { name: "numbers", logger: SILENT }));
+  await reading;
+  // an unanswered read is waited for a minute while the lease is renewed: longer than this test may take
+  await worker.drain();
+  const partition = partitionName({ app: "shop", flow: "numbers", version: "1", partitions: 1, lanes: 16 }, 0);
+  const next = await memory.checkpoints.open({ partition, owner: "next", leaseMs: LEASE_MS });
+  expect(next.fencingToken).toBe(2);
 });

@@ -61,9 +61,8 @@ export class NatsCheckpointStore implements SharingCheckpointStore {
       const taken = await log.append(head, [], last?.sequence ?? 0);
       // another has taken it in between
       if (taken === undefined) continue;
-      const state = await log.read(taken.sequence);
       const lease = under === undefined ? undefined : { id: under, of: this.#leases };
-      return new NatsPartition(log, partition, { head, sequence: taken.sequence, state, sentAt, lease });
+      return new NatsPartition(log, partition, { head, sequence: taken.sequence, sentAt, lease });
     }
   }
 }

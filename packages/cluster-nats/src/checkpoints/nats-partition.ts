@@ -13,7 +13,7 @@ import { partitionFenced, sharedLeaseEnded } from "penguiflow/adapter";
 import { changesOf, type Line, writeLine } from "./changes.ts";
 import type { NatsSharedLeases } from "./nats-shared-lease.ts";
 import type { PartitionLog } from "./partition-log.ts";
-import { lengthOf, type PartitionState } from "./partition-state.ts";
+import { lengthOf, PartitionState } from "./partition-state.ts";
 
 const ENTRIES_PER_PAGE = 1_000;
 
@@ -38,18 +38,26 @@ export interface Opened {
   readonly head: Head;
   /** Sequence of the record that has opened it. */
   readonly sequence: number;
-  readonly state: PartitionState;
   /** The monotonic clock when that record was sent. */
   readonly sentAt: number;
   /** The shared lease under which the next record puts it. */
   readonly lease: { readonly id: string; readonly of: NatsSharedLeases } | undefined;
 }
 
-/** A partition whose contents are in memory; its log is written, and read when it is opened. */
+/**
+ * A partition whose contents are in memory; its log is written. The first read loads it, while the lease is renewed:
+ *
+ * unread → loading → loaded, or lost at any time
+ */
 export class NatsPartition implements CheckpointPartition {
   readonly #log: PartitionLog;
   readonly #name: string;
-  readonly #state: PartitionState;
+  /** The contents; empty until they are loaded. */
+  #state = new PartitionState();
+  readonly #loading: AsyncGenerator<undefined, undefined>;
+  #isLoaded = false;
+  /** Sequences of renewals that were stored before the contents were loaded. */
+  readonly #early: number[] = [];
   #head: Head;
   /** Sequence of the last record. */
   #last: number;
@@ -64,12 +72,12 @@ export class NatsPartition implements CheckpointPartition {
   /** Settles with the latest call; records follow each other. */
   #calls: Promise<unknown> = Promise.resolve();
 
-  constructor(log: PartitionLog, name: string, { head, sequence, state, sentAt, lease }: Opened) {
+  constructor(log: PartitionLog, name: string, { head, sequence, sentAt, lease }: Opened) {
     this.#log = log;
     this.#name = name;
     this.#head = head;
     this.#last = sequence;
-    this.#state = state;
+    this.#loading = this.#load(sequence);
     this.#heldAt = sentAt;
     this.#lease = lease;
   }
@@ -91,6 +99,9 @@ export class NatsPartition implements CheckpointPartition {
   }
 
   async *read(filter: CheckpointFilter = {}): AsyncGenerator<readonly Checkpoint[]> {
+    this.#requireHeld();
+    // tells its caller, whose patience has an end, that it gets on
+    while (!this.#isLoaded && (await this.#loading.next()).done !== true) yield [];
     await this.#requireLease();
     const { entries } = this.#state;
     const runs = filter.runs === undefined ? entries.keys() : new Set(filter.runs);
@@ -105,14 +116,14 @@ export class NatsPartition implements CheckpointPartition {
   }
 
   async countAtRest(): Promise<number> {
-    await this.#requireLease();
+    await this.#requireLoaded();
     let count = 0;
     for (const { dueAt } of this.#state.entries.values()) if (dueAt !== undefined) count += 1;
     return count;
   }
 
   async nextDueAt(after: number): Promise<number | undefined> {
-    await this.#requireLease();
+    await this.#requireLoaded();
     let next = Number.POSITIVE_INFINITY;
     for (const { dueAt } of this.#state.entries.values())
       if (dueAt !== undefined && dueAt > after && dueAt < next) next = dueAt;
@@ -120,31 +131,32 @@ export class NatsPartition implements CheckpointPartition {
   }
 
   async readLog(run: number): Promise<readonly LogRow[]> {
-    await this.#requireLease();
+    await this.#requireLoaded();
     return [...(this.#state.rows.get(run)?.values() ?? [])].sort((a, b) => a.at - b.at);
   }
 
   async counts(): Promise<ReadonlyMap<string, number>> {
-    await this.#requireLease();
+    await this.#requireLoaded();
     return new Map(this.#state.counts);
   }
 
   async outcomes(keys: readonly TraceKey[]): Promise<readonly StoredOutcome[]> {
-    await this.#requireLease();
+    await this.#requireLoaded();
     return [...new Set(keys.flatMap((key) => [...this.#state.outcomesOf(key)]))];
   }
 
   async expiring(limit: number): Promise<readonly Pick<StoredOutcome, "run" | "expiresAt">[]> {
-    await this.#requireLease();
+    await this.#requireLoaded();
     return [...this.#state.outcomes.values()].sort((a, b) => a.expiresAt - b.expiresAt).slice(0, limit);
   }
 
   async consumed(): Promise<ReadonlyMap<number, number>> {
-    await this.#requireLease();
+    await this.#requireLoaded();
     return new Map(this.#state.consumed);
   }
 
   async append(batch: CheckpointBatch, expectedSequence: number): Promise<number> {
+    await this.#loaded();
     return await this.#inTurn(async () => {
       this.#requireHeld();
       if (expectedSequence !== this.sequence) {
@@ -203,9 +215,45 @@ export class NatsPartition implements CheckpointPartition {
     this.#heldAt = sentAt;
     this.#head = head;
     this.#last = stored.sequence;
+    if (!this.#isLoaded) {
+      this.#early.push(stored.sequence);
+      return;
+    }
     this.#state.apply(stored.sequence, all, stored.parts);
     const dropped = this.#state.drop();
     if (dropped !== undefined) this.#log.drop(dropped);
+  }
+
+  /** Reads the log up to the record that has opened the partition. Yields whenever it has got on. */
+  async *#load(until: number): AsyncGenerator<undefined, undefined> {
+    const reading = this.#log.read(until);
+    try {
+      for (let read = await reading.next(); ; read = await reading.next()) {
+        this.#requireHeld();
+        if (read.done === true) {
+          this.#state = read.value;
+          break;
+        }
+        yield;
+      }
+    } catch (error) {
+      this.#lostBecause ??= "its log could not be read; open it again";
+      throw error;
+    }
+    for (const sequence of this.#early) this.#state.apply(sequence, [], undefined);
+    this.#isLoaded = true;
+  }
+
+  /** Resolves once the contents are loaded. Callers load them together. */
+  async #loaded(): Promise<void> {
+    this.#requireHeld();
+    while (!this.#isLoaded && (await this.#loading.next()).done !== true);
+  }
+
+  /** Loads the contents, and throws when another has taken the partition. */
+  async #requireLoaded(): Promise<void> {
+    await this.#loaded();
+    await this.#requireLease();
   }
 
   /** Throws when another has taken the partition. The leader is asked once the lease may have ended. */

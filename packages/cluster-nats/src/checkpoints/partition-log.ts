@@ -77,10 +77,10 @@ export class PartitionLog {
     return undefined;
   }
 
-  /** Reads all records up to one that is known to be there. */
-  async read(until: number): Promise<PartitionState> {
+  /** Reads all records up to one that is known to be there. Yields whenever it has got on, and returns what they hold. */
+  async *read(until: number): AsyncGenerator<undefined, PartitionState> {
     for (;;) {
-      const state = await this.#tryToRead(until);
+      const state = yield* this.#tryToRead(until);
       if (state !== undefined) {
         await this.#removeOrphans(state);
         return state;
@@ -109,7 +109,7 @@ export class PartitionLog {
    * Reads the log; `undefined` when it was cut meanwhile. A former owner may still remove records: each record names the
    * one before it, so none can be missed. A replica may lack the last ones: it is asked again.
    */
-  async #tryToRead(until: number): Promise<PartitionState | undefined> {
+  async *#tryToRead(until: number): AsyncGenerator<undefined, PartitionState | undefined> {
     const state = new PartitionState();
     let last = 0;
     while (last < until) {
@@ -134,6 +134,7 @@ export class PartitionLog {
         last = stored.sequence;
       }
       if (last < until && found.length === 0) await sleep(LATE_MS);
+      else yield;
     }
     return state;
   }

@@ -242,13 +242,20 @@ export class PartitionOwner {
       nodes: this.#nodes,
       outbox: this.#outbox(),
     }) as FlowRun<unknown, unknown>;
+    // one that takes long to read is left before it is open
+    const stop = (): void => void run.stop().catch(() => {});
+    const { signal: leaving } = this.#leaving;
+    leaving.addEventListener("abort", stop, { once: true });
     try {
       await run.ready();
     } catch (error) {
       await run.stop();
       this.#pauses.end();
-      if (error instanceof FlowError && error.code === FlowErrorCode.PARTITION_LEASED) return false;
+      const isLeased = error instanceof FlowError && error.code === FlowErrorCode.PARTITION_LEASED;
+      if (isLeased || leaving.aborted) return false;
       throw error;
+    } finally {
+      leaving.removeEventListener("abort", stop);
     }
     this.#isOpen = true;
     this.#run = run;

@@ -125,6 +125,9 @@ export interface CheckpointPartition {
    * Yields the entries that fit the filter, in pages, ordered by run: all of them without a filter. Entries at rest may
    * be many more than fit into memory. A flow looks them up by run and by trace id, up to 1000 at once, by tenant or by
    * `dueBy`.
+   *
+   * A page may be empty: it says that the next one takes long and is being worked on. A flow waits at most a minute for
+   * each, and for `leaseMs` only when the lease is not renewed meanwhile.
    */
   read(filter?: CheckpointFilter): AsyncIterable<readonly Checkpoint[]>;
   /** Returns the number of entries at rest. */
@@ -168,7 +171,8 @@ export interface CheckpointPartition {
  */
 export interface CheckpointStore {
   /**
-   * Acquires a partition, creating it if needed, and resolves once the lease is stored.
+   * Acquires a partition, creating it if needed, and resolves once the lease is stored: its writer renews it from then on.
+   * What takes longer, such as loading what is stored, is part of the first {@link CheckpointPartition.read}.
    *
    * @throws FlowError `PARTITION_LEASED` while another writer's lease is valid; `details` names its owner
    */

@@ -91,7 +91,7 @@ export class PartitionLease implements Lease {
       try {
         const opened = await patience.wait("a request for the partition", () => (opening = checkpoints.open(request)));
         this.confirm(askedAt);
-        const acquired = new PatientPartition(opened, patience);
+        const acquired = new PatientPartition(opened, patience, () => this.leaseEndsAt > clock.now());
         if (lease !== undefined) await this.#share(acquired);
         return acquired;
       } catch (error) {

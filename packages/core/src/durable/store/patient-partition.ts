@@ -11,6 +11,8 @@ import type {
 
 /** Parts of a wait: a suspension of the process counts as one of them at most, since its timers run before its I/O. */
 const PARTS = 4;
+/** Milliseconds after which a read is given up although the lease is kept: of several connections, one may hang. */
+const LONGEST_READ_MS = 60_000;
 
 /** Error of a call that the checkpoint store has not answered in time. */
 export class Unanswered extends Error {
@@ -29,34 +31,47 @@ export class Patience {
     this.#limitMs = limitMs;
   }
 
-  /** Settles as the call does, or rejects with {@link Unanswered}. */
-  wait<Answer>(what: string, call: () => Promise<Answer>): Promise<Answer> {
+  /**
+   * Settles as the call does, or rejects with {@link Unanswered}.
+   *
+   * @param mayGoOn - whether it is waited for longer. @defaultValue never
+   */
+  wait<Answer>(
+    what: string,
+    call: () => Promise<Answer>,
+    mayGoOn: (waitedMs: number) => boolean = never,
+  ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       let timer: Timer | undefined;
       const wait = (parts: number): void => {
         timer = this.#timers.after(this.#limitMs / PARTS, () => {
-          if (parts > 1) wait(parts - 1);
-          else reject(new Unanswered(what, this.#limitMs));
+          const waitedMs = (parts * this.#limitMs) / PARTS;
+          if (parts < PARTS || mayGoOn(waitedMs)) wait(parts + 1);
+          else reject(new Unanswered(what, waitedMs));
         });
       };
       const answered = call();
-      wait(PARTS);
+      wait(1);
       void answered.then(resolve, reject).finally(() => timer?.cancel());
     });
   }
 }
 
-/** A partition whose every call is answered or given up. */
+const never = (): boolean => false;
+
+/** A partition whose every call is answered or given up. A read is waited for longer, as long as the lease is kept. */
 export class PatientPartition implements CheckpointPartition {
   readonly id: string;
   readonly fencingToken: number;
   readonly sequence: number;
   readonly #partition: CheckpointPartition;
   readonly #patience: Patience;
+  readonly #isLeased: () => boolean;
 
-  constructor(partition: CheckpointPartition, patience: Patience) {
+  constructor(partition: CheckpointPartition, patience: Patience, isLeased: () => boolean) {
     this.#partition = partition;
     this.#patience = patience;
+    this.#isLeased = isLeased;
     this.id = partition.id;
     this.fencingToken = partition.fencingToken;
     this.sequence = partition.sequence;
@@ -67,7 +82,7 @@ export class PatientPartition implements CheckpointPartition {
     let isLeft = false;
     try {
       for (;;) {
-        const page = await this.#patience.wait("a read", () => pages.next());
+        const page = await this.#read("a read", () => pages.next());
         if (page.done === true) return;
         isLeft = true;
         yield page.value;
@@ -80,31 +95,31 @@ export class PatientPartition implements CheckpointPartition {
   }
 
   countAtRest(): Promise<number> {
-    return this.#patience.wait("a count", () => this.#partition.countAtRest());
+    return this.#read("a count", () => this.#partition.countAtRest());
   }
 
   nextDueAt(after: number): Promise<number | undefined> {
-    return this.#patience.wait("a read", () => this.#partition.nextDueAt(after));
+    return this.#read("a read", () => this.#partition.nextDueAt(after));
   }
 
   readLog(run: number): Promise<readonly LogRow[]> {
-    return this.#patience.wait("a read", () => this.#partition.readLog(run));
+    return this.#read("a read", () => this.#partition.readLog(run));
   }
 
   counts(): Promise<ReadonlyMap<string, number>> {
-    return this.#patience.wait("a count", () => this.#partition.counts());
+    return this.#read("a count", () => this.#partition.counts());
   }
 
   outcomes(keys: readonly TraceKey[]): Promise<readonly StoredOutcome[]> {
-    return this.#patience.wait("a read", () => this.#partition.outcomes(keys));
+    return this.#read("a read", () => this.#partition.outcomes(keys));
   }
 
   expiring(limit: number): Promise<readonly Pick<StoredOutcome, "run" | "expiresAt">[]> {
-    return this.#patience.wait("a read", () => this.#partition.expiring(limit));
+    return this.#read("a read", () => this.#partition.expiring(limit));
   }
 
   consumed(): Promise<ReadonlyMap<number, number>> {
-    return this.#patience.wait("a read", () => this.#partition.consumed());
+    return this.#read("a read", () => this.#partition.consumed());
   }
 
   append(batch: CheckpointBatch, expectedSequence: number): Promise<number> {
@@ -117,5 +132,9 @@ export class PatientPartition implements CheckpointPartition {
 
   close(): Promise<void> {
     return this.#patience.wait("its release", () => this.#partition.close());
+  }
+
+  #read<Answer>(what: string, call: () => Promise<Answer>): Promise<Answer> {
+    return this.#patience.wait(what, call, (waitedMs) => waitedMs < LONGEST_READ_MS && this.#isLeased());
   }
 }

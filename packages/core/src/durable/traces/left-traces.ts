@@ -103,6 +103,7 @@ export class LeftTraces {
     const { engine, checkpoints, failed, lease, logs, lostOwners, outcomes, recovering, resting, writer } = this.#run;
     let [read, resumed] = [0, 0];
     for await (const page of lease.partition.read(filter)) {
+      if (writer.failure !== undefined) throw writer.failure;
       for (const entry of page) {
         read += 1;
         if (entry.status === "failed") {
