@@ -1,4 +1,5 @@
-// Runs a page in headless Chromium.
+// Finds or installs Chromium, and runs a page in it.
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -16,6 +17,24 @@ const places = [
 /** Finds Chromium; `undefined` when it is not installed. */
 export function findChromium(): string | undefined {
   return places.find((place) => place !== undefined && existsSync(place));
+}
+
+/**
+ * Installs Chromium with apt-get, where this process may.
+ *
+ * @returns the reason why there is still none; `undefined` once it is there
+ */
+export function installChromium(): string | undefined {
+  const missing = 'Chromium is missing, and "apt-get install chromium"';
+  if (process.getuid?.() !== 0) return `${missing} needs root`;
+  process.stdout.write("Installing Chromium (a minute, once)\n");
+  for (const args of [["update"], ["install", "-y", "--no-install-recommends", "chromium"]]) {
+    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+    const { status, error, stderr } = spawnSync("apt-get", args, { env, encoding: "utf8", timeout: 300_000 });
+    if (error !== undefined) return `${missing} cannot be run: ${error.message}`;
+    if (status !== 0) return `${missing} fails: ${stderr.trim().split("\n").at(-1) ?? ""}`;
+  }
+  return findChromium() === undefined ? `${missing} brings none` : undefined;
 }
 
 const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"];

@@ -1,21 +1,25 @@
 // `npm run e2e`: the stories of the pages in Chromium. Arguments go to Vitest: `npm run e2e -- chat` runs some of them.
-// Without Chromium they are skipped with a reason; a browser that CHROMIUM names must be there.
+// A missing Chromium is installed where apt-get may do it, else nothing is tried and the status is 75; a browser that
+// CHROMIUM names must be there.
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { findChromium } from "./chromium.ts";
+import { findChromium, installChromium } from "./chromium.ts";
 import { bin, root } from "./workspace.ts";
+
+/** Exit status when nothing was tried: EX_TEMPFAIL. */
+const NOT_TRIED = 75;
+const report = ["--reporter=default", "--reporter=json", "--outputFile.json=coverage/e2e.json"];
 
 const named = process.env["CHROMIUM"];
 if (named !== undefined && !existsSync(named)) {
   throw new Error(`Cannot run the stories: CHROMIUM names "${named}", which does not exist`);
 }
-const browser = findChromium();
-if (browser === undefined) {
-  process.stdout.write(
-    'Skipped: the stories of the pages ("apt-get install chromium", or CHROMIUM=/path/to/a/browser)\n',
-  );
+const missing = findChromium() === undefined ? installChromium() : undefined;
+if (missing !== undefined) {
+  process.stderr.write(`Cannot run the stories: ${missing} (CHROMIUM=/path/to/a/browser names another)\n`);
+  process.exitCode = NOT_TRIED;
 } else {
-  process.stdout.write(`Browser: ${browser}\n`);
-  const args = [bin("vitest"), "run", "--config", "vitest.browser.config.ts", ...process.argv.slice(2)];
+  process.stdout.write(`Browser: ${findChromium()}\n`);
+  const args = [bin("vitest"), "run", "--config", "vitest.browser.config.ts", ...report, ...process.argv.slice(2)];
   process.exitCode = spawnSync(process.execPath, args, { cwd: root, stdio: "inherit" }).status ?? 1;
 }

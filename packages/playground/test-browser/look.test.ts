@@ -1,5 +1,5 @@
-import { describe, expect, test } from "vitest";
-import { findings } from "./axe-findings.ts";
+import { expect, test } from "vitest";
+import { expectGoodLook } from "./good-look.ts";
 import { see, useStages, type Stage } from "./stage.ts";
 
 const stage = useStages();
@@ -102,22 +102,11 @@ const SCREENS: ReadonlyArray<readonly [name: string, prepare: (stage: Stage) => 
   ],
 ];
 
-describe.for(["light", "dark"] as const)("in the %s theme", (theme) => {
-  test.for(SCREENS)("axe finds nothing on %s", async ([, prepare]) => {
-    const opened = await stage({ theme });
-    await prepare(opened);
-    expect(await findings(opened.page)).toEqual([]);
-    expect(opened.complaints).toEqual([]);
-    expect(opened.strayed).toEqual([]);
-  });
-});
-
-test.for(SCREENS)("%s fits 360 pixels: nothing scrolls sideways, and it has one h1", async ([, prepare]) => {
-  const opened = await stage({ width: 360, height: 780 });
+test.for(SCREENS)("%s: axe finds nothing in either theme, 360 pixels are enough, and it has one h1", async (screen) => {
+  const [, prepare] = screen;
+  const opened = await stage();
   await prepare(opened);
-  const { page } = opened;
-  expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(360);
-  const wide = `[...document.querySelectorAll(".main, .head")].filter((box) => box.scrollWidth > box.clientWidth + 1).length`;
-  expect(await page.evaluate(wide)).toBe(0);
-  expect(await page.locator("h1").count()).toBe(1);
+  await expectGoodLook(opened.page);
+  expect(opened.complaints).toEqual([]);
+  expect(opened.strayed).toEqual([]);
 });

@@ -1,6 +1,6 @@
-import { describe, expect, test } from "vitest";
-import { findings } from "./axe-findings.ts";
+import { expect, test } from "vitest";
 import { useFakes } from "./fake-stage.ts";
+import { expectGoodLook } from "./good-look.ts";
 
 const open = useFakes();
 const RUN = "/runs/support/run-1";
@@ -27,18 +27,10 @@ const PANELS: readonly (readonly [name: string, path: string, shown: string])[] 
   ["simulations", "/simulate", ".simulate-form option"],
 ];
 
-describe.for(["light", "dark"] as const)("in the %s theme", (theme) => {
-  test.for(PANELS)("axe finds nothing on %s", async ([, path, shown]) => {
-    const { page, complaints } = await open(path, { theme, isMotionReduced: true });
-    await page.locator(shown).first().waitFor({ state: "attached" });
-    expect(await findings(page)).toEqual([]);
-    expect(complaints).toEqual([]);
-  });
-});
-
-test.for(PANELS)("%s fits 360 pixels, and has one h1", async ([, path, shown]) => {
-  const { page } = await open(path, { width: 360, height: 780 });
+test.for(PANELS)("%s: axe finds nothing in either theme, 360 pixels are enough, and it has one h1", async (panel) => {
+  const [, path, shown] = panel;
+  const { page, complaints } = await open(path, { isMotionReduced: true });
   await page.locator(shown).first().waitFor({ state: "attached" });
-  expect(await page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(360);
-  expect(await page.locator("h1").count()).toBe(1);
+  await expectGoodLook(page);
+  expect(complaints).toEqual([]);
 });
