@@ -114,6 +114,7 @@ const TRIES: Readonly<Record<Template, string>> = {
   parallel: 'npm start "The quick brown fox"',
   controller: "npm start 40",
   rag: 'npm start "What does shipping cost?"',
+  service: 'npm start "3 lanterns"',
 };
 
 function nextSteps(io: Io, root: string, template: Template, install: readonly string[]): readonly string[] {

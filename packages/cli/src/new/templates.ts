@@ -6,6 +6,7 @@ export const TEMPLATES = {
   parallel: "three branches and a join",
   controller: "a loop with a budget",
   rag: "an agent that searches documents with a flow, and cites them",
+  service: "a flow behind HTTP, A2A and AG-UI, with OpenTelemetry, SQLite and a drain",
 } as const;
 
 /** Name of a template. */
