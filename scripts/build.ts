@@ -8,6 +8,9 @@ import { rolldown } from "rolldown";
 import { buildPage } from "./build-page.ts";
 import { bin, files, type Package, publishedPackages, root, run } from "./workspace.ts";
 
+/** Packages whose code goes into a bundle: the pages carry them anyway, with their licences. */
+const carried: ReadonlySet<string> = new Set(["@dagrejs/dagre", "@dagrejs/graphlib"]);
+
 /** Writes one file for each entry, a path in `src` without its ending, and `shared` for their common code. */
 async function bundle(folder: string, entries: readonly string[], shared?: string): Promise<string[]> {
   const source = path.join(root, folder, "src");
@@ -19,7 +22,7 @@ async function bundle(folder: string, entries: readonly string[], shared?: strin
     !ofEntries.some((place) => id === `${place}.ts` || id.startsWith(place + path.sep));
   const bundler = await rolldown({
     input: Object.fromEntries(entries.map((entry) => [entry, path.join(source, `${entry}.ts`)])),
-    external: (id) => !id.startsWith(".") && !path.isAbsolute(id),
+    external: (id) => !id.startsWith(".") && !path.isAbsolute(id) && !carried.has(id),
     platform: "neutral",
     tsconfig: false,
     transform: { target: "es2024" },

@@ -158,6 +158,7 @@ test.for([
   ["mermaid", "flowchart TD"],
   ["dot", "digraph"],
   ["json", '"nodes"'],
+  ["svg", '<svg xmlns="http://www.w3.org/2000/svg"'],
 ] as const)("draw prints %s", async ([format, text]) => {
   using project = new Scratch({ "src/flows.ts": SHOUT });
   expect((await penguiflow(project.folder, ["draw", "--format", format])).printed).toContain(text);

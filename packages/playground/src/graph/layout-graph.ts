@@ -8,6 +8,7 @@ import {
   edgeId,
   type EdgeJson,
   isEndpoint,
+  type NodeJson,
   OPEN_SEA,
   type Point,
   ROOKERY,
@@ -19,6 +20,8 @@ export interface LayoutOptions {
   readonly direction?: Direction;
   /** @defaultValue 54 */
   readonly nodeHeight?: number;
+  /** Size of a node. @defaultValue `nodeHeight`, and one width for all in which their names fit */
+  readonly sizeOf?: (node: NodeJson) => { readonly width: number; readonly height: number };
   /** Room between ranks, in which depth labels stand. @defaultValue 84 */
   readonly rankGap?: number;
   /** Room between nodes of a rank. @defaultValue 28 */
@@ -44,14 +47,15 @@ export async function layoutGraph(graph: GraphJson, options: LayoutOptions = {})
   const { direction = "LR", nodeHeight = 54, rankGap = 84, nodeGap = 28 } = options;
   const plan = new Graph();
   plan.setGraph({ rankdir: direction, ranksep: rankGap, nodesep: nodeGap, marginx: MARGIN, marginy: MARGIN });
-  const nodeWidth = widthOf(graph);
+  const usual = { width: widthOf(graph), height: nodeHeight };
   const jsonOf = new Map(graph.nodes.map((node) => [node.name, node]));
   const edges = [...new Map(graph.edges.map((edge) => [edgeId(edge.from, edge.to), edge])).values()];
   const used = new Set(edges.flatMap(({ from, to }) => [from, to]));
   for (const name of [OPEN_SEA, ...jsonOf.keys(), ROOKERY]) {
     if (isEndpoint(name) && !used.has(name)) continue;
-    const size = isEndpoint(name) ? [ENDPOINT, ENDPOINT] : [nodeWidth, nodeHeight];
-    plan.setNode(name, { width: size[0] as number, height: size[1] as number, x: 0, y: 0 });
+    const node = jsonOf.get(name);
+    const size = node === undefined ? { width: ENDPOINT, height: ENDPOINT } : (options.sizeOf?.(node) ?? usual);
+    plan.setNode(name, { ...size, x: 0, y: 0 });
   }
   // a loop is drawn by hand: it takes no room between ranks
   for (const { from, to, kind } of edges)

@@ -43,7 +43,7 @@ describe("a graph as an SVG file", () => {
     const flow = new LifelikeFlow({ perSecond: 60, slow: { "score-1": 400 } });
     for (let count = 0; count < 200; count++) flow.frame();
     const svg = graphToSvg(await layoutGraph(wideGraph()), paintOfStats(flow.stats(), latencyOf));
-    expect(svg.match(/<path /g)).toHaveLength(2 * 67);
+    expect(svg.match(/<path class="head /g)).toHaveLength(67);
     expect(svg.match(/<title>/g)).toHaveLength(52);
     expect(svg).toContain("16/16");
     expect(svg).toMatch(/^<svg xmlns="http:\/\/www.w3.org\/2000\/svg" viewBox="0 0 \d+ \d+"/);
