@@ -74,5 +74,5 @@ function remarksOf({ policy, effects, gathering, note }: NodeJson): string[] {
     policy.onFailed === undefined ? undefined : "failure becomes a value",
     policy.perMessage === undefined ? undefined : "policy per message",
     note?.replaceAll(/\s+/g, " ").trim(),
-  ].filter((remark) => remark !== undefined && remark !== "");
+  ].filter((remark): remark is string => remark !== undefined && remark !== "");
 }
