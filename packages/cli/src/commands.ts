@@ -9,6 +9,7 @@ import { draw } from "./commands/draw.ts";
 import { history } from "./commands/history.ts";
 import { newProject } from "./commands/new.ts";
 import { pauses, resume } from "./commands/pauses.ts";
+import { replay } from "./commands/replay.ts";
 import { run } from "./commands/run.ts";
 import { runsExport, runsList } from "./commands/runs.ts";
 import { testFrom } from "./commands/test-from.ts";
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   testFrom,
   toolsList,
   history,
+  replay,
   pauses,
   resume,
   clusterStatus,

@@ -39,7 +39,7 @@ test.for([
   ["run --timeout", 'Option "--timeout" needs a value: milliseconds after which the run is given up'],
   [
     "new x -t reakt",
-    'Option "-t" must be one of react, minimal, flow, parallel, controller, rag: got "reakt"; did you mean "react"?',
+    'Option "-t" must be one of react, minimal, flow, parallel, controller, rag, service: got "reakt"; did you mean "react"?',
   ],
   ["history", 'Command "history" needs TRACE: id of the trace'],
 ] as const)("the error of %j names what is wrong and what is wanted", ([line, message]) => {

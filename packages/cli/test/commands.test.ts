@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { create, type Flow, payloadNode } from "penguiflow";
 import { SqliteStateStore } from "@penguiflow/state-sqlite";
@@ -221,6 +222,43 @@ describe("over a state store", () => {
     const tail = await penguiflow(project.folder, ["history", "trace-3", "--tenant", "acme", "--tail", "1"], { env });
     expect(tail.printed).toBe(`${printed.trimEnd().split("\n").at(-1)}\n`);
     expect(await penguiflow(project.folder, ["history", "trace-3"], { env })).toMatchObject({ status: 7 });
+  });
+
+  test("replay writes the events of a trace into the log, each at its level and in order", async () => {
+    using project = await filled();
+    const store = ["--store", "runs.db", "--tenant", "acme"];
+    const { status, printed } = await penguiflow(project.folder, ["replay", "trace-3", ...store]);
+    const lines = printed.trimEnd().split("\n");
+    expect(status).toBe(0);
+    expect(lines.map((line) => line.split(" at=")[0])).toEqual([
+      "INFO  trace_start",
+      "INFO  node_start",
+      "WARN  node_error",
+      "ERROR node_failed",
+      "ERROR trace_end",
+    ]);
+    expect(lines.at(-1)).toContain("traceId=trace-3");
+    const tail = await penguiflow(project.folder, ["replay", "trace-3", ...store, "--tail", "1"]);
+    expect(tail.printed).toBe(`${lines.at(-1)}\n`);
+    expect(await penguiflow(project.folder, ["replay", "trace-9", ...store])).toMatchObject({ status: 7, printed: "" });
+  });
+
+  test("replay calls a middleware of the project, and says what is none", async () => {
+    using project = await filled();
+    project.write({
+      "src/metrics.ts": `
+        import { appendFileSync } from "node:fs";
+        export default async (event) => appendFileSync(new URL("seen.txt", import.meta.url), event.type + "\\n");`,
+      "src/none.ts": "export const metrics = 1;",
+    });
+    const line = ["replay", "trace-1", "--store", "runs.db", "--tenant", "acme", "--into"];
+    const replayed = await penguiflow(project.folder, [...line, "src/metrics.ts"]);
+    expect(replayed).toMatchObject({ status: 0, printed: "", said: "4 events replayed into src/metrics.ts\n" });
+    const seen = readFileSync(path.join(project.folder, "src/seen.txt"), "utf8");
+    expect(seen.trimEnd().split("\n")).toEqual(["trace_start", "node_start", "node_success", "trace_end"]);
+    const none = await penguiflow(project.folder, [...line, "src/none.ts"]);
+    expect(none).toMatchObject({ status: 4 });
+    expect(none.said).toContain("src/none.ts must export a middleware as default");
   });
 
   test("a store that is not there is not created", async () => {

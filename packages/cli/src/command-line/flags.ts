@@ -35,3 +35,12 @@ export const TENANT_FLAG = {
   default: "default",
   help: "tenant of the trace",
 } as const satisfies Flag;
+
+export const TAIL_FLAG = { type: "integer", least: 1, help: "only the last ones" } as const satisfies Flag;
+
+export const DELAY_FLAG = {
+  type: "integer",
+  least: 0,
+  default: 0,
+  help: "milliseconds between two events, to follow with the eye",
+} as const satisfies Flag;
