@@ -18,7 +18,7 @@ const read = payloadNode("read", (text: string): Order => {
 // while it waits it holds no slot, and the process may end: the checkpoint store has the order
 const approve = payloadNode("approve", async (order: Order, ctx) => {
   if (order.pieces < MANY) return { ...order, isApproved: true };
-  const answer = await ctx.pause<boolean>({ reason: "May so many be booked?", payload: order });
+  const answer: unknown = await ctx.pause({ reason: "May so many be booked?", payload: order });
   return { ...order, isApproved: answer === true };
 });
 

@@ -72,7 +72,7 @@ export async function startService({ port, publicUrl, file, drainMs, tenants }: 
     else if (id === undefined) a2a(request, response);
     else if (!["PUT", "POST"].includes(request.method ?? ""))
       send(response, 405, { error: "PUT sends an order, POST answers its question" });
-    else order(request, response, id).catch((error: Error) => send(response, 503, { id, error: error.message }));
+    else order(request, response, id).catch((error: unknown) => send(response, 503, { id, error: String(error) }));
   });
   await once(server.listen(port, tenants.size === 0 ? "127.0.0.1" : "0.0.0.0"), "listening");
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -51,7 +51,8 @@ async function start(name: string, tokens = "") {
     return code;
   };
   const order = async (id: string, text: string, method = "PUT", authorization = "") => {
-    const answer = await fetch(`${url}/orders/${id}`, { method, body: text, headers: { authorization } });
+    const request = { method, body: text, headers: { authorization } };
+    const answer = await fetch(`${url}/orders/${id}`, request);
     return [answer.status, await answer.json()] as [number, { answer?: string; asks?: string[] }];
   };
   return { url, goOn, end, order };
