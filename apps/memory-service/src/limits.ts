@@ -16,7 +16,7 @@ export interface MemoryLimits {
   readonly fragments: number;
   /** Requests in flight of a tenant. @defaultValue 64 */
   readonly tenantRequests: number;
-  /** Requests in flight of all tenants. @defaultValue 1024 */
+  /** Requests in flight of all tenants. @defaultValue 256 */
   readonly requests: number;
   /** Tenants that a federated query asks. @defaultValue 16 */
   readonly sources: number;
@@ -26,6 +26,8 @@ export interface MemoryLimits {
   readonly vectorBytes: number;
   /** Database files open at once. @defaultValue 256 */
   readonly openFiles: number;
+  /** Milliseconds without a request after which a tenant's file is closed and its vectors leave memory. @defaultValue 60000 */
+  readonly idleMs: number;
 }
 
 const DEFAULTS: MemoryLimits = {
@@ -42,6 +44,7 @@ const DEFAULTS: MemoryLimits = {
   requestMs: 10_000,
   vectorBytes: 512 * 2 ** 20,
   openFiles: 256,
+  idleMs: 60_000,
 };
 
 /**

@@ -2,6 +2,7 @@ import { type Clock, systemClock } from "penguiflow";
 import { EmbeddingModels } from "./embed/embedding-models.ts";
 import type { Embedder } from "./embed/embedder.ts";
 import type { Classifier } from "./feedback/classifier.ts";
+import { patientClock } from "./idle.ts";
 import { type MemoryLimits, resolveLimits } from "./limits.ts";
 import { MemoryCore } from "./memory-core.ts";
 import { handleOf, type MemoryHandle } from "./memory-handle.ts";
@@ -62,7 +63,8 @@ export async function openMemory(options: MemoryOptions = {}): Promise<Memory> {
   if (options.store !== undefined && options.directory !== undefined)
     throw new TypeError('Options "store" and "directory" of openMemory exclude each other');
   const limits = resolveLimits(options.limits);
-  const store = options.store ?? sqliteStore({ directory: options.directory, openFiles: limits.openFiles });
+  const { directory, clock } = options;
+  const store = options.store ?? sqliteStore({ directory, clock, openFiles: limits.openFiles, idleMs: limits.idleMs });
   try {
     const memory = new Memory(options, limits, store);
     await memory.begin();
@@ -92,7 +94,11 @@ export class Memory implements AsyncDisposable {
       clock,
       reranker,
       classifier,
-      index: new VectorIndex(limits.vectorBytes),
+      index: new VectorIndex({
+        maxBytes: limits.vectorBytes,
+        idleMs: limits.idleMs,
+        clock: options.clock ?? patientClock,
+      }),
       models: new EmbeddingModels(embedder, formerEmbedders, store.catalog),
       telemetry: new Telemetry(options),
       revocations: new Revocations(),
@@ -150,6 +156,7 @@ export class Memory implements AsyncDisposable {
   async #close(drainMs: number): Promise<void> {
     await this.#worker.stop();
     await this.#core.stop(drainMs);
+    this.#core.services.index.close();
     await this.#core.services.store.close();
   }
 }

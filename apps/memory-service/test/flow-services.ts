@@ -26,7 +26,7 @@ export function flowBench(changed: Partial<MemoryServices> = {}): FlowBench {
   const woken: string[] = [];
   const services: MemoryServices = {
     store,
-    index: new VectorIndex(2 ** 24),
+    index: new VectorIndex({ maxBytes: 2 ** 24, idleMs: 60_000, clock: new TestClock() }),
     models: new EmbeddingModels(hashEmbedder(), [], store.catalog),
     limits: resolveLimits(),
     telemetry: new Telemetry(),

@@ -12,6 +12,11 @@ export interface MemoryStore extends AsyncDisposable {
   read<Value>(tenant: string, work: (rows: Rows) => Promise<Value>): Promise<Value>;
   /** Runs changes in one transaction: all are kept, or none when `work` rejects. Awaits only rows. */
   write<Value>(tenant: string, work: (rows: Rows) => Promise<Value>): Promise<Value>;
+  /**
+   * Returns a mark that differs once rows of the tenant have changed, without opening them, so that tenants at rest cost
+   * no memory; undefined when unknown. Without this method a tenant at rest is read to look for changes.
+   */
+  changeMark?(tenant: string): string | undefined;
   /** Resolves when no file of the tenant holds bytes of rows that were deleted. */
   purge(tenant: string): Promise<void>;
   /** Deletes everything of a tenant, its name excepted: the name is not given again. */

@@ -104,6 +104,16 @@ const RULES: Readonly<Record<string, (store: MemoryStore) => Promise<void>>> = {
     same("the jobs", (await store.read("acme", async (rows) => await rows.jobs.figures())).waiting, 0);
   },
 
+  async "marks a change with each write, if it has marks, and none with a read"(store) {
+    await insert(store, {});
+    const before = store.changeMark?.("acme");
+    await insert(store, {});
+    const written = store.changeMark?.("acme");
+    await store.read("acme", async ({ fragments }) => await fragments.count());
+    same("the mark after a read", store.changeMark?.("acme"), written);
+    if (written !== undefined) same("whether the mark after a write is another", written !== before, true);
+  },
+
   async "runs concurrent writes one after the other"(store) {
     const bump = async (): Promise<number> =>
       await store.write("acme", async (rows) => await rows.settings.bumpVectors());

@@ -1,6 +1,7 @@
+import { Idle, type IdleOptions } from "../idle.ts";
 import type { Rows } from "../store/rows.ts";
 import type { Viewer } from "../store/sight.ts";
-import type { BlockKey } from "../store/vector-rows.ts";
+import type { BlockKey, StoredVector } from "../store/vector-rows.ts";
 import { Best } from "./best.ts";
 import { paddedDims, type QuantizedVector, similarity, unpackVector } from "./quantize.ts";
 import { VectorBlock } from "./vector-block.ts";
@@ -36,25 +37,35 @@ export interface VectorQuery {
 }
 
 interface Loaded {
-  readonly block: VectorBlock;
+  /** Absent while there is no vector: memory is made for the first one. */
+  block: VectorBlock | undefined;
+  readonly dims: number;
   readonly tenant: string;
   readonly model: string;
   readonly key: BlockKey;
   mark: number;
 }
 
+/** Options of {@link VectorIndex}. */
+export interface VectorIndexOptions extends Pick<IdleOptions, "clock" | "idleMs"> {
+  /** Bytes of all blocks; the least recently used are dropped beyond. */
+  readonly maxBytes: number;
+}
+
 /**
- * The vectors in memory, a block for each owner and level. Blocks are loaded when a search needs them and are as the
- * store is: a block whose mark differs from the store's is loaded again.
+ * The vectors in memory, a block for each owner and level. Blocks are loaded when a search needs them, dropped when their
+ * tenant is idle, and are as the store is: a block whose mark differs from the store's is loaded again.
  */
 export class VectorIndex {
   readonly #maxBytes: number;
   /** The least recently used first. */
   readonly #blocks = new Map<string, Loaded>();
+  readonly #idle: Idle;
   #bytes = 0;
 
-  constructor(maxBytes: number) {
+  constructor({ maxBytes, clock, idleMs }: VectorIndexOptions) {
     this.#maxBytes = maxBytes;
+    this.#idle = new Idle({ clock, idleMs, onIdle: (tenant) => this.dropTenant(tenant) });
   }
 
   /** Bytes of the loaded blocks. */
@@ -66,10 +77,11 @@ export class VectorIndex {
   async search(rows: Rows, { viewer, model, vector, limit, now, allowed }: VectorQuery): Promise<number[]> {
     const best = new Best(limit);
     if (viewer.tenant === rows.tenant) {
+      this.#idle.touch(rows.tenant);
       const mark = await rows.settings.vectorMark();
       for (const key of keysOf(viewer.user)) {
         const { block } = await this.#load(rows, model, key, mark, vector.values.length);
-        block.scan(vector, best, allowed);
+        block?.scan(vector, best, allowed);
       }
     }
     // few as a rule, and different for each viewer: not worth a block
@@ -87,20 +99,27 @@ export class VectorIndex {
         this.#drop(name, loaded);
         continue;
       }
-      const before = loaded.block.bytes;
-      for (const seq of removed) loaded.block.remove(seq);
-      for (const { key, seq, vector } of added) {
-        if (loaded.model === model && isSameKey(key, loaded.key)) loaded.block.put(seq, unpackVector(vector));
-      }
+      const before = bytesOf(loaded);
+      for (const seq of removed) loaded.block?.remove(seq);
+      if (loaded.model === model)
+        for (const { key, seq, vector } of added) if (isSameKey(key, loaded.key)) put(loaded, { seq, vector });
       loaded.mark = mark;
-      this.#bytes += loaded.block.bytes - before;
+      this.#bytes += bytesOf(loaded) - before;
     }
     this.#shrink();
   }
 
   /** Drops all blocks of a tenant. */
   dropTenant(tenant: string): void {
+    this.#idle.forget(tenant);
     for (const [name, loaded] of this.#blocks) if (loaded.tenant === tenant) this.#drop(name, loaded);
+  }
+
+  /** Drops all blocks. */
+  close(): void {
+    this.#idle.forgetAll();
+    this.#blocks.clear();
+    this.#bytes = 0;
   }
 
   async #load(rows: Rows, model: string, key: BlockKey, mark: number, dims: number): Promise<Loaded> {
@@ -112,14 +131,13 @@ export class VectorIndex {
       return known;
     }
     if (known !== undefined) this.#drop(name, known);
-    const block = new VectorBlock(paddedDims(dims));
-    for (const { seq, vector } of await rows.vectors.block(model, key)) block.put(seq, unpackVector(vector));
-    const loaded: Loaded = { block, tenant: rows.tenant, model, key, mark };
+    const loaded: Loaded = { block: undefined, dims: paddedDims(dims), tenant: rows.tenant, model, key, mark };
+    for (const stored of await rows.vectors.block(model, key)) put(loaded, stored);
     const other = this.#blocks.get(name);
     // another search has loaded it meanwhile
     if (other !== undefined) this.#drop(name, other);
     this.#blocks.set(name, loaded);
-    this.#bytes += block.bytes;
+    this.#bytes += bytesOf(loaded);
     this.#shrink();
     return loaded;
   }
@@ -133,8 +151,17 @@ export class VectorIndex {
 
   #drop(name: string, loaded: Loaded): void {
     this.#blocks.delete(name);
-    this.#bytes -= loaded.block.bytes;
+    this.#bytes -= bytesOf(loaded);
   }
+}
+
+function put(loaded: Loaded, { seq, vector }: StoredVector): void {
+  loaded.block ??= new VectorBlock(loaded.dims);
+  loaded.block.put(seq, unpackVector(vector));
+}
+
+function bytesOf({ block }: Loaded): number {
+  return block?.bytes ?? 0;
 }
 
 function keysOf(user: string): readonly BlockKey[] {

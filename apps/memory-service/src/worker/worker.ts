@@ -1,8 +1,9 @@
 import type { EmbeddingRequest, EmbeddingResponse } from "../flows/embedding-stages.ts";
 import type { Orchestrator } from "../flows/orchestrator.ts";
+import { MemoryError } from "../memory-error.ts";
 import type { MemoryServices } from "../memory-services.ts";
 import type { CheckedPrincipal } from "../principal.ts";
-import { type ClaimedJob, JOB_STATES } from "../store/job-rows.ts";
+import { type ClaimedJob, JOB_STATES, type JobFigures } from "../store/job-rows.ts";
 import type { Sample } from "../telemetry/figures.ts";
 import { switchModel } from "./switch-model.ts";
 
@@ -17,6 +18,12 @@ const MISSING_AT_ONCE = 10_000;
 const CONCURRENT = 8;
 /** Milliseconds after which a tenant is looked at again though nothing woke it: another process may have left jobs. */
 const LOOK_AGAIN_MS = 60_000;
+
+/** The jobs of a tenant at the end of a turn, and the store's mark before they were counted. */
+interface Rest {
+  readonly mark: string | undefined;
+  readonly figures: JobFigures;
+}
 
 type EmbeddingFlow = Orchestrator<EmbeddingRequest, EmbeddingResponse>;
 
@@ -35,6 +42,8 @@ export class Worker {
   readonly #stop = new AbortController();
   /** Tenants whose fragments all have a vector or a job: new ones get their jobs when they are kept. */
   readonly #complete = new Set<string>();
+  /** Tenants of whose jobs none was due at the end of their last turn. */
+  readonly #atRest = new Map<string, Rest>();
   #settled: (() => void)[] = [];
 
   constructor(services: MemoryServices, flow: EmbeddingFlow) {
@@ -53,6 +62,7 @@ export class Worker {
     if (this.#services.models.current === undefined || this.#stop.signal.aborted) return;
     this.#timers.get(tenant)?.();
     this.#timers.delete(tenant);
+    this.#atRest.delete(tenant);
     this.#queued.add(tenant);
     this.#pump();
   }
@@ -70,7 +80,9 @@ export class Worker {
     const totals = { waiting: 0, running: 0, dead: 0 };
     let oldest = Number.POSITIVE_INFINITY;
     for (const tenant of await store.catalog.tenants()) {
-      const figures = await store.read(tenant, async (rows) => await rows.jobs.figures());
+      // a tenant at rest is not opened for it
+      const figures =
+        this.#atRest.get(tenant)?.figures ?? (await store.read(tenant, async (rows) => await rows.jobs.figures()));
       for (const state of JOB_STATES) totals[state] += figures[state];
       oldest = Math.min(oldest, figures.oldestDueAt ?? oldest);
     }
@@ -126,10 +138,17 @@ export class Worker {
       });
       if (jobs.length > 0) await this.#work(tenant, model, jobs);
       if (this.#stop.signal.aborted) return;
-      const due = await store.read(tenant, async (rows) => await rows.jobs.nextDueAt(model));
       if (jobs.length > 0) await switchModel(this.#services, tenant);
+      const mark = store.changeMark?.(tenant);
+      const { due, figures } = await store.read(tenant, async (rows) => ({
+        due: await rows.jobs.nextDueAt(model),
+        figures: await rows.jobs.figures(),
+      }));
+      if (due === undefined && !this.#queued.has(tenant)) this.#atRest.set(tenant, { mark, figures });
       this.#schedule(tenant, due);
-    } catch {
+    } catch (error) {
+      // an erased tenant has nothing left to do
+      if (error instanceof MemoryError && error.code === "FORBIDDEN") return;
       // the store failed: the leases end by themselves, and the tenant is looked at again
       this.#schedule(tenant, this.#services.clock.epochNow() + FIRST_DELAY_MS);
     }
@@ -143,8 +162,15 @@ export class Worker {
     else
       this.#timers.set(
         tenant,
-        clock.setTimer(() => this.wake(tenant), Math.min(delayMs, LOOK_AGAIN_MS)),
+        clock.setTimer(() => this.#lookAgain(tenant), Math.min(delayMs, LOOK_AGAIN_MS)),
       );
+  }
+
+  /** Puts a tenant in line, unless it is at rest and no process has changed it: then its file stays closed. */
+  #lookAgain(tenant: string): void {
+    const { mark } = this.#atRest.get(tenant) ?? {};
+    if (mark !== undefined && mark === this.#services.store.changeMark?.(tenant)) this.#schedule(tenant, undefined);
+    else this.wake(tenant);
   }
 
   /** Embeds a batch; if that fails, one job after the other, so that one bad text does not hold up the others. */

@@ -107,13 +107,19 @@ export class Connection implements Sql {
   }
 
   #migrate(file: string, schema: readonly string[]): void {
+    // nothing is written when the file is as it should be: opening is frequent
+    if (this.#version() === schema.length) return;
     this.#database.exec("begin immediate");
-    const version = Number(this.#database.prepare("pragma user_version").get()?.["user_version"]);
+    const version = this.#version();
     if (version > schema.length)
       throw new Error(`Cannot open "${file}": it has version ${version}; this program knows up to ${schema.length}`);
     for (const step of schema.slice(version)) this.#database.exec(step);
     this.#database.exec(`pragma user_version = ${schema.length}`);
     this.#database.exec("commit");
+  }
+
+  #version(): number {
+    return Number(this.#database.prepare("pragma user_version").get()?.["user_version"]);
   }
 }
 

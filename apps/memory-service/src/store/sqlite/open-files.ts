@@ -1,21 +1,40 @@
+import type { Clock } from "penguiflow";
+import { Idle } from "../../idle.ts";
+
 /** A file that is open, and how many calls use it. */
 interface Entry<File> {
   readonly file: Promise<File>;
   users: number;
 }
 
-/** Keeps at most so many files open; closes the least recently used that no call uses. */
+/** Options of {@link OpenFiles}. */
+export interface OpenFilesOptions<File> {
+  readonly open: (name: string) => Promise<File>;
+  readonly close: (file: File) => Promise<void>;
+  /** Files open at once. Those that calls use stay open beyond it. */
+  readonly limit: number;
+  /** Milliseconds without a call after which a file is closed; never when absent. */
+  readonly idleMs?: number | undefined;
+  readonly clock: Clock;
+}
+
+/**
+ * Keeps files open while they are used: closes the least recently used beyond a limit, and each that no call used for a
+ * while. A file that a call uses stays open until the call is done.
+ */
 export class OpenFiles<File> {
   readonly #limit: number;
   readonly #open: (name: string) => Promise<File>;
   readonly #close: (file: File) => Promise<void>;
+  readonly #idle: Idle | undefined;
   /** By name, the least recently used first. */
   readonly #entries = new Map<string, Entry<File>>();
 
-  constructor(limit: number, open: (name: string) => Promise<File>, close: (file: File) => Promise<void>) {
+  constructor({ open, close, limit, idleMs, clock }: OpenFilesOptions<File>) {
     this.#limit = limit;
     this.#open = open;
     this.#close = close;
+    if (idleMs !== undefined) this.#idle = new Idle({ clock, idleMs, onIdle: (name) => this.#closeIdle(name) });
   }
 
   /** Number of open files. */
@@ -37,6 +56,7 @@ export class OpenFiles<File> {
       throw error;
     } finally {
       entry.users -= 1;
+      if (this.#entries.get(name) === entry) this.#idle?.touch(name);
       await this.#closeOldest();
     }
   }
@@ -46,6 +66,7 @@ export class OpenFiles<File> {
     const entry = this.#entries.get(name);
     if (entry === undefined) return;
     this.#entries.delete(name);
+    this.#idle?.forget(name);
     await this.#close(await entry.file);
   }
 
@@ -53,6 +74,7 @@ export class OpenFiles<File> {
   async closeAll(): Promise<void> {
     const entries = [...this.#entries.values()];
     this.#entries.clear();
+    this.#idle?.forgetAll();
     await Promise.all(entries.map(async ({ file }) => await this.#close(await file)));
   }
 
@@ -63,6 +85,13 @@ export class OpenFiles<File> {
       () => false,
     );
     if (!isOpen && this.#entries.get(name) === entry) this.#entries.delete(name);
+  }
+
+  #closeIdle(name: string): void {
+    // a call that still runs notes the use again when it is done
+    if (this.#entries.get(name)?.users !== 0) return;
+    // a file that does not close is closed with the process; its committed rows are safe
+    this.close(name).catch(() => {});
   }
 
   async #closeOldest(): Promise<void> {

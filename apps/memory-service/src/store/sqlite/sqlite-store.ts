@@ -1,5 +1,7 @@
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
+import type { Clock } from "penguiflow";
+import { patientClock } from "../../idle.ts";
 import { TENANT_PATTERN } from "../../principal.ts";
 import { MemoryError } from "../../memory-error.ts";
 import type { MemoryStore } from "../memory-store.ts";
@@ -14,11 +16,18 @@ import { TENANT_SCHEMA } from "./tenant-schema.ts";
 export interface SqliteStoreOptions {
   /** Folder of the files: `catalog.db` and `tenants/<tenant>.db`. @defaultValue in memory, gone with the process */
   readonly directory?: string | undefined;
-  /** Files open at once. @defaultValue 256 */
+  /** Files open at once, each with up to three descriptors. @defaultValue 256 */
   readonly openFiles?: number | undefined;
+  /** Milliseconds without a call after which a tenant's file is closed, to be opened by its next call. @defaultValue 60000 */
+  readonly idleMs?: number | undefined;
+  /** @defaultValue the machine's time */
+  readonly clock?: Clock | undefined;
   /** @defaultValue `"normal"` */
   readonly synchronous?: Synchronous | undefined;
 }
+
+// source: "The Write-Ahead Log Index File Format" of SQLite
+const INDEX_HEAD_BYTES = 48;
 
 /** Opens a store with one SQLite file per tenant: the open file is the tenant. */
 export function sqliteStore(options: SqliteStoreOptions = {}): MemoryStore {
@@ -31,18 +40,22 @@ class SqliteStore implements MemoryStore {
   readonly #files: OpenFiles<Connection>;
   readonly #catalogFile: Connection;
 
-  constructor({ directory, openFiles = 256, synchronous = "normal" }: SqliteStoreOptions) {
+  constructor(options: SqliteStoreOptions) {
+    const { directory, openFiles = 256, idleMs = 60_000, clock = patientClock, synchronous = "normal" } = options;
     this.#directory = directory;
     // names and words of people are in these files
     if (directory !== undefined) mkdirSync(path.join(directory, "tenants"), { recursive: true, mode: 0o700 });
     const catalog = new Connection(this.#path("catalog.db"), [CATALOG_SCHEMA], synchronous);
     this.#catalogFile = catalog;
     this.catalog = new SqlCatalog(async (work) => await catalog.write(async () => await work(catalog)));
-    this.#files = new OpenFiles(
-      directory === undefined ? Number.POSITIVE_INFINITY : openFiles,
-      async (tenant) => await this.#openTenant(tenant, synchronous),
-      async (file) => await file.close(),
-    );
+    // without a folder, a closed tenant would be a lost one
+    const bounds = directory === undefined ? { limit: Number.POSITIVE_INFINITY } : { limit: openFiles, idleMs };
+    this.#files = new OpenFiles({
+      ...bounds,
+      clock,
+      open: async (tenant) => await this.#openTenant(tenant, synchronous),
+      close: async (file) => await file.close(),
+    });
   }
 
   async read<Value>(tenant: string, work: (rows: Rows) => Promise<Value>): Promise<Value> {
@@ -54,6 +67,16 @@ class SqliteStore implements MemoryStore {
       tenant,
       async (file) => await file.write(async () => await work(rowsOf(file, tenant))),
     );
+  }
+
+  changeMark(tenant: string): string | undefined {
+    if (this.#directory === undefined) return undefined;
+    try {
+      return markOf(this.#tenantPath(tenant));
+    } catch {
+      // another process closes the file just now
+      return undefined;
+    }
   }
 
   async purge(tenant: string): Promise<void> {
@@ -92,6 +115,14 @@ class SqliteStore implements MemoryStore {
   #path(file: string): string {
     return this.#directory === undefined ? ":memory:" : path.join(this.#directory, file);
   }
+}
+
+function markOf(file: string): string {
+  const stats = statSync(file, { throwIfNoEntry: false });
+  // an empty log comes and goes with the opening of the file; of any other, the head of its index changes with each commit
+  const hasLog = (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
+  const head = hasLog ? readFileSync(`${file}-shm`).subarray(0, INDEX_HEAD_BYTES).toString("base64") : "";
+  return `${stats?.mtimeMs} ${stats?.size} ${head}`;
 }
 
 function rowsOf(file: Connection, tenant: string): Rows {
