@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { VERSION } from "../own-package.ts";
 import type { Route } from "./route.ts";
 
 /** Writes the routes as an OpenAPI 3.1 document. Source of the format: OpenAPI Specification 3.1.1. */
@@ -7,7 +8,7 @@ export function openApiOf(routes: readonly Route[]): object {
   for (const route of routes) (paths[route.path] ??= {})[route.method.toLowerCase()] = operationOf(route);
   return {
     openapi: "3.1.1",
-    info: { title: "Memory service", version: "0.1.0" },
+    info: { title: "Memory service", version: VERSION },
     components: {
       securitySchemes: { key: { type: "http", scheme: "bearer" } },
       schemas: {

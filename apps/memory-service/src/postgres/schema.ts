@@ -1,4 +1,6 @@
-import { CHECKS } from "../store/tables.ts";
+import { columnsOf } from "../store/tables.ts";
+
+const COLUMNS = columnsOf({ integer: "bigint", real: "double precision", bytes: "bytea" });
 
 /** Tables of tenants. Each row has its tenant first in every key, and is seen by transactions of that tenant alone. */
 export const TENANT_TABLES: readonly string[] = [
@@ -19,26 +21,7 @@ const OF_FRAGMENT = "foreign key (tenant_id, seq) references fragment (tenant_id
 const TABLES = `
 create table fragment (
   ${TENANT},
-  seq bigint generated always as identity,
-  id text not null,
-  user_id text not null,
-  conversation text,
-  position bigint,
-  text text not null check (${CHECKS.text}),
-  context text not null default '',
-  role text not null check (${CHECKS.role}),
-  source text,
-  hash text not null,
-  level text not null check (${CHECKS.level}),
-  grant_key text not null default '',
-  said_at bigint not null,
-  created_at bigint not null,
-  superseded_by bigint,
-  request_key text,
-  version bigint not null default 1,
-  strength double precision not null default 0 check (${CHECKS.strength}),
-  reinforced_at bigint,
-  recalled_at bigint,
+  seq bigint generated always as identity,${COLUMNS.fragment},
   terms tsvector generated always as (
     setweight(to_tsvector('english', text), 'A') || setweight(to_tsvector('english', context), 'B')) stored,
   primary key (tenant_id, seq),
@@ -51,44 +34,27 @@ create index fragment_by_owner on fragment (tenant_id, user_id, level, created_a
 create index fragment_by_hash on fragment (tenant_id, user_id, hash);
 create index fragment_by_newer on fragment (tenant_id, superseded_by) where superseded_by is not null;
 create index fragment_by_terms on fragment using gin (terms);
-create table embedding (
-  ${TENANT}, seq bigint not null, model text not null, version bigint not null, vector bytea not null,
-  primary key (tenant_id, seq, model), ${OF_FRAGMENT}
+create table embedding (${TENANT},${COLUMNS.embedding},
+  primary key (tenant_id, seq, model),
+  ${OF_FRAGMENT}
 );
 create index embedding_by_model on embedding (tenant_id, model, seq);
 create table embedding_job (
   ${TENANT},
-  id bigint generated always as identity,
-  seq bigint not null,
-  model text not null,
-  version bigint not null,
-  state text not null default 'waiting' check (${CHECKS.jobState}),
-  attempts bigint not null default 0,
-  due_at bigint not null,
-  lease_until bigint,
-  error text,
+  id bigint generated always as identity,${COLUMNS.embeddingJob},
   primary key (tenant_id, id),
   unique (tenant_id, seq, model, version),
   ${OF_FRAGMENT}
 );
 create index embedding_job_by_due on embedding_job (tenant_id, state, due_at);
-create table share_grant (
-  ${TENANT}, seq bigint not null, grantee_tenant text not null, grantee_user text not null,
-  created_at bigint not null, expires_at bigint,
-  primary key (tenant_id, seq, grantee_tenant, grantee_user), ${OF_FRAGMENT}
+create table share_grant (${TENANT},${COLUMNS.shareGrant},
+  primary key (tenant_id, seq, grantee_tenant, grantee_user),
+  ${OF_FRAGMENT}
 );
 create index share_grant_by_grantee on share_grant (tenant_id, grantee_tenant, grantee_user, seq);
 create table memory_event (
   ${TENANT},
-  seq bigint generated always as identity,
-  fragment_seq bigint,
-  owner text not null,
-  actor text not null,
-  at bigint not null,
-  trace_id text not null,
-  type text not null check (${CHECKS.eventType}),
-  conversation_key text,
-  detail text not null,
+  seq bigint generated always as identity,${COLUMNS.memoryEvent},
   primary key (tenant_id, seq),
   foreign key (tenant_id, fragment_seq) references fragment (tenant_id, seq) on delete set null (fragment_seq)
 );
@@ -96,12 +62,11 @@ create index memory_event_by_fragment on memory_event (tenant_id, fragment_seq);
 create index memory_event_by_owner on memory_event (tenant_id, owner, seq desc);
 create index memory_event_by_conversation on memory_event (tenant_id, conversation_key, at)
   where conversation_key is not null;
-create table request (
-  ${TENANT}, key_hash text not null, user_id text not null, body_hash text, answer text not null, at bigint not null,
+create table request (${TENANT},${COLUMNS.request},
   primary key (tenant_id, key_hash)
 );
 create index request_by_age on request (tenant_id, at);
-create table setting (${TENANT}, name text not null, value text not null, primary key (tenant_id, name));
+create table setting (${TENANT},${COLUMNS.setting}, primary key (tenant_id, name));
 create table term_count (${TENANT}, lexeme text not null, documents bigint not null, primary key (tenant_id, lexeme));
 create table corpus (${TENANT}, documents bigint not null, words bigint not null, primary key (tenant_id));
 `;

@@ -3,6 +3,7 @@ import { text } from "node:stream/consumers";
 import { openMemory } from "@penguiflow/memory-service";
 import { serveMemory, type ServeMemoryOptions } from "@penguiflow/memory-service/http";
 import { describe, expect, test } from "vitest";
+import manifest from "../../package.json" with { type: "json" };
 
 async function started(options: ServeMemoryOptions = {}) {
   const memory = await openMemory();
@@ -163,6 +164,7 @@ describe("the memory over HTTP", () => {
   test("describes each of its routes, and its figures on a second port", async () => {
     await using here = await started();
     const { body } = await here.ask("GET", "/openapi.json");
+    expect(body["info"]).toMatchObject({ version: manifest.version });
     const paths = body["paths"] as Record<string, Record<string, { summary: string }>>;
     expect(Object.keys(paths)).toHaveLength(15);
     for (const operations of Object.values(paths))

@@ -6,6 +6,7 @@ import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { openMemory, type Principal } from "@penguiflow/memory-service";
 import { memoryMcp } from "@penguiflow/memory-service/mcp";
 import { describe, expect, test } from "vitest";
+import manifest from "../../package.json" with { type: "json" };
 
 const ada = { tenant: "house", user: "ada" };
 const bob = { tenant: "house", user: "bob" };
@@ -45,6 +46,11 @@ async function save(client: Client, text: string): Promise<string> {
 }
 
 describe("the memory as an MCP server", () => {
+  test("says the version of its package", async () => {
+    await using connected = await clients(ada);
+    expect(connected.all[0]!.getServerVersion()).toMatchObject({ name: "memory", version: manifest.version });
+  });
+
   test("finds what was saved, quoted with its date, and nothing once it is forgotten", async () => {
     await using connected = await clients(ada);
     const [client] = connected.all;

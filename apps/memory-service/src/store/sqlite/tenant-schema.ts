@@ -1,29 +1,15 @@
-import { CHECKS } from "../tables.ts";
+import { columnsOf } from "../tables.ts";
+
+const COLUMNS = columnsOf({ integer: "integer", real: "real", bytes: "blob" });
+const OF_FRAGMENT = "foreign key (seq) references fragment (seq) on delete cascade";
 
 /** Tables of a tenant's file, version by version. Published statements never change; new steps are appended. */
 export const TENANT_SCHEMA: readonly string[] = [
   `create table fragment (
-     seq integer primary key autoincrement,
-     id text not null unique,
-     user_id text not null,
-     conversation text,
-     position integer,
-     text text not null check (${CHECKS.text}),
-     context text not null default '',
-     role text not null check (${CHECKS.role}),
-     source text,
-     hash text not null,
-     level text not null check (${CHECKS.level}),
-     grant_key text not null default '',
-     said_at integer not null,
-     created_at integer not null,
-     superseded_by integer references fragment (seq) on delete set null,
-     request_key text,
-     version integer not null default 1,
-     strength real not null default 0 check (${CHECKS.strength}),
-     reinforced_at integer,
-     recalled_at integer,
-     unique (user_id, conversation, position)
+     seq integer primary key autoincrement,${COLUMNS.fragment},
+     unique (id),
+     unique (user_id, conversation, position),
+     foreign key (superseded_by) references fragment (seq) on delete set null
    ) strict;
    create index fragment_by_time on fragment (created_at desc, id desc);
    create index fragment_by_owner on fragment (user_id, level, created_at desc, id desc);
@@ -42,57 +28,27 @@ export const TENANT_SCHEMA: readonly string[] = [
      insert into fragment_fts (fragment_fts, rowid, text, context) values ('delete', old.seq, old.text, old.context);
      insert into fragment_fts (rowid, text, context) values (new.seq, new.text, new.context);
    end;
-   create table embedding (
-     seq integer not null references fragment (seq) on delete cascade,
-     model text not null,
-     version integer not null,
-     vector blob not null,
-     primary key (seq, model)
-   ) strict;
+   create table embedding (${COLUMNS.embedding}, primary key (seq, model), ${OF_FRAGMENT}) strict;
    create index embedding_by_model on embedding (model, seq);
    create table embedding_job (
-     id integer primary key autoincrement,
-     seq integer not null references fragment (seq) on delete cascade,
-     model text not null,
-     version integer not null,
-     state text not null default 'waiting' check (${CHECKS.jobState}),
-     attempts integer not null default 0,
-     due_at integer not null,
-     lease_until integer,
-     error text,
-     unique (seq, model, version)
+     id integer primary key autoincrement,${COLUMNS.embeddingJob},
+     unique (seq, model, version),
+     ${OF_FRAGMENT}
    ) strict;
    create index embedding_job_by_due on embedding_job (state, due_at);
-   create table share_grant (
-     seq integer not null references fragment (seq) on delete cascade,
-     grantee_tenant text not null,
-     grantee_user text not null,
-     created_at integer not null,
-     expires_at integer,
-     primary key (seq, grantee_tenant, grantee_user)
+   create table share_grant (${COLUMNS.shareGrant},
+     primary key (seq, grantee_tenant, grantee_user),
+     ${OF_FRAGMENT}
    ) strict;
    create index share_grant_by_grantee on share_grant (grantee_tenant, grantee_user, seq);
    create table memory_event (
-     seq integer primary key autoincrement,
-     fragment_seq integer references fragment (seq) on delete set null,
-     owner text not null,
-     actor text not null,
-     at integer not null,
-     trace_id text not null,
-     type text not null check (${CHECKS.eventType}),
-     conversation_key text,
-     detail text not null
+     seq integer primary key autoincrement,${COLUMNS.memoryEvent},
+     foreign key (fragment_seq) references fragment (seq) on delete set null
    ) strict;
    create index memory_event_by_fragment on memory_event (fragment_seq);
    create index memory_event_by_owner on memory_event (owner, seq desc);
    create index memory_event_by_conversation on memory_event (conversation_key, at) where conversation_key is not null;
-   create table request (
-     key_hash text primary key,
-     user_id text not null,
-     body_hash text,
-     answer text not null,
-     at integer not null
-   ) strict;
+   create table request (${COLUMNS.request}, primary key (key_hash)) strict;
    create index request_by_age on request (at);
-   create table setting (name text primary key, value text not null) strict;`,
+   create table setting (${COLUMNS.setting}, primary key (name)) strict;`,
 ];
