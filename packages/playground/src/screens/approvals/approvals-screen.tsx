@@ -70,6 +70,14 @@ export function Screen() {
           </>
         )}
       </Header>
+      {/* refusals stay when the last question is answered */}
+      {refusals.value.length === 0 ? null : (
+        <div class="page refusals">
+          {refusals.value.map((text, index) => (
+            <Problem key={index} error={text} />
+          ))}
+        </div>
+      )}
       {error !== undefined && value === undefined ? (
         <div class="page">
           <Problem error={error} again={again} />
@@ -78,9 +86,6 @@ export function Screen() {
         <NothingOpen />
       ) : (
         <div class="page approvals">
-          {refusals.value.map((text) => (
-            <Problem key={text} error={text} />
-          ))}
           <ul ref={list}>
             {pauses.map((pause) => (
               <li key={pause.id}>
