@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { useFakes } from "./fake-stage.ts";
+import { useStages } from "./stage.ts";
 
-const open = useFakes();
+const stage = useStages({ runs: 240, load: { perSecond: 20 } });
 
 test("a full edge is wide, says its depth and who waits, and is told in the table, too", async () => {
-  const { page, complaints } = await open("/flows/wide", { load: { perSecond: 60 } });
+  const { page, complaints } = await stage({ path: "/flows/wide", load: { perSecond: 60 } });
   const full = page.locator('.edge[data-pressure="full"]').first();
   await full.waitFor({ state: "attached" });
   expect(Number(await full.locator(".pipe").getAttribute("stroke-width"))).toBeGreaterThan(5);
@@ -14,7 +14,7 @@ test("a full edge is wide, says its depth and who waits, and is told in the tabl
 });
 
 test("arrow keys walk through the nodes, Enter opens one, Escape closes it", async () => {
-  const { page, address } = await open("/flows/support");
+  const { page, address } = await stage({ path: "/flows/support" });
   await page.locator('[data-node="guard"]').focus();
   await page.keyboard.press("ArrowRight");
   expect(await page.evaluate("document.activeElement.dataset.node")).toBe("plan");
@@ -26,7 +26,7 @@ test("arrow keys walk through the nodes, Enter opens one, Escape closes it", asy
 });
 
 test("below a scale of 0.62 only names and slots are left, and fit brings all back", async () => {
-  const { page } = await open("/flows/support");
+  const { page } = await stage({ path: "/flows/support" });
   const graph = page.locator(".graph");
   await page.locator('[data-node="guard"]').waitFor();
   expect(await graph.getAttribute("data-far")).toBeNull();
@@ -42,15 +42,15 @@ test("dots move only for those who have not asked for less motion", async () => 
     const canvas = document.querySelector(".graph-dots");
     return canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0);
   })()`;
-  const moving = await open("/flows/wide");
+  const moving = await stage({ path: "/flows/wide", isMotionReduced: false });
   await expect.poll(() => moving.page.evaluate<boolean>(painted), { timeout: 30_000 }).toBe(true);
-  const still = await open("/flows/wide", { isMotionReduced: true });
+  const still = await stage({ path: "/flows/wide" });
   await still.page.locator(".event-row").nth(5).waitFor();
   expect(await still.page.evaluate(painted)).toBe(false);
 });
 
 test("Space holds the list of events, / filters it", async () => {
-  const { page } = await open("/flows/wide");
+  const { page } = await stage({ path: "/flows/wide" });
   await page.locator(".event-row").first().waitFor();
   await page.keyboard.press(" ");
   await page.getByText("held", { exact: true }).waitFor();
@@ -71,11 +71,11 @@ test("Space holds the list of events, / filters it", async () => {
 });
 
 test("the cycle of a deadlock is drawn and named, and can be dismissed", async () => {
-  const { page, server } = await open("/flows/support");
+  const { page, server } = await stage({ path: "/flows/support" });
   await page.locator('[data-node="plan"]').waitFor();
   const cycle = ["plan", "orders", "plan"];
   const event = { seq: 1, at: Date.now(), flow: "support", type: "deadlock", traceId: "t-9", tenant: "acme", cycle };
-  server.tell("frame", { at: Date.now(), skipped: 0, events: [event], stats: [] });
+  server.world.tell({ type: "frame", seq: 1, at: Date.now(), skipped: 0, events: [event], stats: [] });
   await page.getByText("plan → orders → plan").waitFor();
   expect(await page.locator('[data-edge="plan>orders"]').getAttribute("data-marked")).toBe("true");
   await page.getByRole("button", { name: "Dismiss" }).click();
@@ -83,41 +83,41 @@ test("the cycle of a deadlock is drawn and named, and can be dismissed", async (
 });
 
 test("something is sent in so many times at a rate, by a form that knows the schema", async () => {
-  const { page, server } = await open("/flows/support");
+  const { page, server } = await stage({ path: "/flows/support" });
   await page.locator('[data-node="guard"]').waitFor();
   await page.keyboard.press("s");
   await page.getByRole("spinbutton", { name: "Times" }).fill("20");
   await page.getByRole("spinbutton", { name: /A second/ }).fill("5");
   await page.getByRole("button", { name: "Send 20 times" }).click();
   // the schema wants a text
-  expect(server.asked).toEqual([]);
+  expect(server.world.asked).toEqual([]);
   await page.getByRole("textbox", { name: "text" }).fill("hello");
   await page.getByRole("button", { name: "Send 20 times" }).click();
   await page.getByText("20 runs are on their way").waitFor();
-  expect(server.asked).toEqual([
+  expect(server.world.asked).toEqual([
     { route: "POST flows/support/runs", body: { input: { text: "hello" }, count: 20, rate: 5 } },
   ]);
 });
 
 test("a trace of the list can be cancelled, and the report says what stopped", async () => {
-  const { page, server } = await open("/flows/wide");
+  const { page, server } = await stage({ path: "/flows/wide" });
   await page.locator(".event-row").first().waitFor();
   await page.keyboard.press(" ");
   await page.locator(".event-trace").first().click();
   await page.getByRole("button", { name: "Cancel it" }).click();
   await page.getByText("3 handlers stopped, 0 given up, 2 messages dropped").waitFor();
-  expect(server.asked[0]!.route).toMatch(/^POST runs\/wide\/t\d+\/cancel$/);
+  expect(server.world.asked[0]!.route).toMatch(/^POST runs\/wide\/t\d+\/cancel$/);
 });
 
 test("tenants are counted apart", async () => {
-  const { page } = await open("/flows/wide?show=tenants");
+  const { page } = await stage({ path: "/flows/wide?show=tenants" });
   await expect
     .poll(async () => (await page.locator(".drawer tbody th").allTextContents()).toSorted(), { timeout: 30_000 })
     .toEqual(["acme", "globex", "initech"]);
 });
 
 test("the picture is taken away as SVG with its state", async () => {
-  const { page } = await open("/flows/wide", { load: { perSecond: 60 } });
+  const { page } = await stage({ path: "/flows/wide", load: { perSecond: 60 } });
   await page.locator('.edge[data-pressure="full"]').first().waitFor({ state: "attached" });
   const [download] = await Promise.all([
     page.waitForEvent("download"),

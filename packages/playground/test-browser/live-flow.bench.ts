@@ -7,8 +7,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Browser, CDPSession } from "playwright-core";
 import { buildPage } from "../../../scripts/build-page.ts";
-import { openBrowser, openPage } from "./browser.ts";
-import { startFakeServer } from "./fake-server.ts";
+import { openBrowser } from "./browser.ts";
+import { openStage } from "./stage.ts";
 
 interface Measured {
   readonly framesPerSecond: number;
@@ -40,13 +40,10 @@ const seconds = Number(process.argv[2] ?? 20);
 const rate = Number(process.argv[3] ?? 64);
 const folder = mkdtempSync(path.join(tmpdir(), "penguiflow-page-"));
 const browser = await openBrowser();
-if (browser === undefined) throw new Error("No Chromium is installed: apt-get install chromium");
 try {
   await buildPage(folder);
-  const server = await startFakeServer(folder, { perSecond: rate });
-  const rest = await measure(browser, `${server.url}/flows/support`);
-  const busy = await measure(browser, `${server.url}/flows/wide`);
-  await server.close();
+  const rest = await measure(browser, "/flows/support");
+  const busy = await measure(browser, "/flows/wide");
   const at = (part: number): string => (busy.frames[Math.floor(part * (busy.frames.length - 1))] ?? 0).toFixed(1);
   const lines = {
     "events a second": busy.events,
@@ -62,8 +59,10 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-async function measure(opened: Browser, url: string): Promise<Measured> {
-  const { page, complaints } = await openPage(opened, url, { theme: "dark" });
+async function measure(opened: Browser, place: string): Promise<Measured> {
+  const look = { theme: "dark", isMotionReduced: false } as const;
+  await using stage = await openStage(opened, folder, { path: place, load: { perSecond: rate }, ...look });
+  const { page, complaints } = stage;
   const devtools = await page.context().newCDPSession(page);
   await page.waitForSelector(".node");
   // the layout library is loaded and the first drawing is done
@@ -75,7 +74,6 @@ async function measure(opened: Browser, url: string): Promise<Measured> {
   const frames = await page.evaluate<number[]>(`(${FRAMES})(${seconds * 1_000})`);
   const heapAfter = await heapOf(devtools);
   const events = (await page.textContent(".figures > div:last-child dd")) ?? "";
-  await page.close();
   if (complaints.length > 0) throw new Error(complaints.join("\n"));
   return {
     framesPerSecond: frames.length / seconds,

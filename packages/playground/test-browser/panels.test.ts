@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { useFakes } from "./fake-stage.ts";
+import { useStages } from "./stage.ts";
 import { expectGoodLook } from "./good-look.ts";
 
-const open = useFakes();
+const stage = useStages({ runs: 240, load: { perSecond: 20 } });
 const RUN = "/runs/support/run-1";
 
 /** Screens of flows and runs, each with an element that has to be there before it is looked at. */
@@ -29,7 +29,7 @@ const PANELS: readonly (readonly [name: string, path: string, shown: string])[] 
 
 test.for(PANELS)("%s: axe finds nothing in either theme, 360 pixels are enough, and it has one h1", async (panel) => {
   const [, path, shown] = panel;
-  const { page, complaints } = await open(path, { isMotionReduced: true });
+  const { page, complaints } = await stage({ path });
   await page.locator(shown).first().waitFor({ state: "attached" });
   await expectGoodLook(page);
   expect(complaints).toEqual([]);

@@ -2,24 +2,17 @@
 // arguments, a reload, code that does not load and its repair.
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import { expect, inject, test } from "vitest";
 import { DevProject } from "../../cli/test/dev/dev-project.ts";
-import { openBrowser, openPage } from "./browser.ts";
+import { openPage, useBrowser } from "./browser.ts";
 import { see } from "./stage.ts";
 
-let browser: Browser | undefined;
-beforeAll(async () => {
-  browser = await openBrowser();
-});
-afterAll(async () => {
-  await browser?.close();
-});
+const browser = useBrowser();
 
 test("a new project answers twice, asks before it writes, and goes on over a reload and a save that does not load", async () => {
-  if (browser === undefined) throw new Error("Chromium is missing: run `npm run e2e`, which says how to install it");
   await using project = await DevProject.start({}, "react", { pages: inject("pages") });
-  const { page } = await openPage(browser, project.server.url);
+  const { page, context } = await openPage(browser(), project.server.origin);
+  await page.goto(project.server.url);
   const box = page.getByRole("textbox", { name: "Message support" });
   await page.locator('[data-state="live"]').waitFor();
   await box.fill("Where is order 4471?");
@@ -47,5 +40,5 @@ test("a new project answers twice, asks before it writes, and goes on over a rel
   await page.keyboard.press("Enter");
   await see(page, "Order 4472 is delivered");
   expect(await page.locator(".turn").count()).toBe(3);
-  await page.close();
+  await context.close();
 });

@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { manyRuns } from "../test/load/support-run.ts";
-import { useFakes } from "./fake-stage.ts";
+import { useStages } from "./stage.ts";
 
-const open = useFakes();
+const stage = useStages({ runs: 240, load: { perSecond: 20 } });
 
 test("ten thousand runs are listed with a screenful of rows", async () => {
-  const { page, complaints } = await open("/runs", { runs: 10_000 });
+  const { page, complaints } = await stage({ path: "/runs", runs: 10_000 });
   await page.locator(".run-row").first().waitFor();
   // each page is asked for when the end of the list comes into sight
   const scrolled = `(() => {
@@ -19,7 +19,7 @@ test("ten thousand runs are listed with a screenful of rows", async () => {
 });
 
 test("filters stand in the address, and a reload keeps them", async () => {
-  const { page, address } = await open("/runs");
+  const { page, address } = await stage({ path: "/runs" });
   await page.getByRole("combobox", { name: "state" }).selectOption("failed");
   await expect
     .poll(
@@ -42,7 +42,7 @@ test("filters stand in the address, and a reload keeps them", async () => {
 });
 
 test("j and k move, l shows all like this, Enter opens", async () => {
-  const { page, address } = await open("/runs");
+  const { page, address } = await stage({ path: "/runs" });
   await page.locator(".run-row").first().waitFor();
   for (const key of ["j", "j", "j", "j", "j"]) await page.keyboard.press(key);
   const current = page.locator('.run-row[data-current="true"]');
@@ -59,36 +59,36 @@ test("j and k move, l shows all like this, Enter opens", async () => {
 });
 
 test("a run that begins comes to the top, and one that ends changes in place", async () => {
-  const { page, server } = await open("/runs?flow=support");
+  const { page, server } = await stage({ path: "/runs?flow=support" });
   await page.locator(".run-row").first().waitFor();
   const [known] = manyRuns(1, Date.now());
   const run = { ...known!, id: "run-new", input: "Is it there?", startedAt: Date.now() + 60_000 };
-  server.tell("run", { run });
+  server.world.tell({ type: "run", seq: 1, run });
   await page.locator(".run-row", { hasText: "Is it there?" }).waitFor();
   expect(await page.locator(".run-row").first().textContent()).toContain("Is it there?");
-  server.tell("run", { run: { ...run, state: "completed" } });
+  server.world.tell({ type: "run", seq: 1, run: { ...run, state: "completed" } });
   await page.locator(".run-row", { hasText: "Is it there?" }).getByText("completed").waitFor();
-  server.tell("run", { run: { ...run, id: "run-other", flow: "wide", input: "Not of this flow" } });
-  server.tell("run", { run: { ...run, id: "run-last", input: "The last one" } });
+  server.world.tell({ type: "run", seq: 1, run: { ...run, id: "run-other", flow: "wide", input: "Not of this flow" } });
+  server.world.tell({ type: "run", seq: 1, run: { ...run, id: "run-last", input: "The last one" } });
   await page.locator(".run-row", { hasText: "The last one" }).waitFor();
   expect(await page.locator(".run-row", { hasText: "Not of this flow" }).count()).toBe(0);
 });
 
 test("a run is deleted only after a second click", async () => {
-  const { page, server } = await open("/runs");
+  const { page, server } = await stage({ path: "/runs" });
   const first = page.locator(".run-row").nth(1);
   await first.waitFor();
   await first.getByRole("button", { name: /^Delete/ }).click();
   await page.getByRole("button", { name: "Keep it" }).click();
-  expect(server.asked).toEqual([]);
+  expect(server.world.asked).toEqual([]);
   await first.getByRole("button", { name: /^Delete/ }).click();
   await page.getByRole("button", { name: "Delete it" }).click();
   await page.getByRole("alertdialog").waitFor({ state: "detached" });
-  expect(server.asked.map(({ route }) => route.split("/")[0])).toEqual(["DELETE runs"]);
+  expect(server.world.asked.map(({ route }) => route.split("/")[0])).toEqual(["DELETE runs"]);
 });
 
 test("two runs are compared: the first difference is named and opened", async () => {
-  const { page, complaints } = await open("/compare?a=support/run-1&b=support/run-2");
+  const { page, complaints } = await stage({ path: "/compare?a=support/run-1&b=support/run-2" });
   await page.getByText("First difference: The second run has no failed attempt at orders").waitFor();
   await page.locator(".compare-rows tr[data-selected='true']", { hasText: "did not run" }).waitFor();
   await page.getByText("only in the first run").first().waitFor();
@@ -98,14 +98,14 @@ test("two runs are compared: the first difference is named and opened", async ()
 });
 
 test("a run is run again on the code as it is now, and compared", async () => {
-  const { page, server } = await open("/compare?a=support/run-1");
+  const { page, server } = await stage({ path: "/compare?a=support/run-1" });
   await page.getByRole("button", { name: "Run it again and compare" }).click();
   await page.getByText("First difference").waitFor();
-  expect(server.asked).toEqual([{ route: "POST runs/support/run-1/again", body: {} }]);
+  expect(server.world.asked).toEqual([{ route: "POST runs/support/run-1/again", body: {} }]);
 });
 
 test("a simulation shows its seeds, the faults, and a seed that failed as a run", async () => {
-  const { page, server, complaints } = await open("/simulate");
+  const { page, server, complaints } = await stage({ path: "/simulate" });
   await page.getByRole("spinbutton", { name: "Seeds" }).fill("300");
   await page.getByRole("button", { name: "Simulate" }).click();
   await page.getByText("300 of 300 seeds, 3 failed").first().waitFor();
@@ -114,6 +114,6 @@ test("a simulation shows its seeds, the faults, and a seed that failed as a run"
   await page.getByRole("button", { name: "✕ 97" }).click();
   await page.getByText("The order was refunded twice").waitFor();
   expect(await page.getByRole("link", { name: "Open as a run" }).getAttribute("href")).toBe("/runs/support/seed-97");
-  expect(server.asked).toEqual([{ route: "POST simulate", body: { seeds: 300, from: 1 } }]);
+  expect(server.world.asked).toEqual([{ route: "POST simulate", body: { seeds: 300, from: 1 } }]);
   expect(complaints).toEqual([]);
 });

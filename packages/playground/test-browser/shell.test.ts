@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Overlay } from "../src/protocol.ts";
-import { startScriptedServer } from "../test/scripted-server/server.ts";
+import { startScriptedServer, TOKEN } from "../test/scripted-server/server.ts";
 import { see, useStages } from "./stage.ts";
 
 const stage = useStages();
@@ -17,7 +17,11 @@ const overlay: Overlay = {
 };
 
 test("the token is traded for a cookie, and taken off the address", async () => {
-  const { page, context } = await stage();
+  const { page, context, server } = await stage();
+  await context.clearCookies();
+  await page.goto("about:blank");
+  await page.goto(`${server.origin}/#token=${TOKEN}`);
+  await page.locator('[data-state="live"]').waitFor();
   expect(new URL(page.url()).hash).toBe("");
   const [cookie] = await context.cookies();
   expect(cookie).toMatchObject({ httpOnly: true, sameSite: "Strict" });

@@ -1,82 +1,65 @@
-import type { Browser, BrowserContext, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, inject } from "vitest";
-import { startScriptedServer, type ScriptedServer } from "../test/scripted-server/server.ts";
-import { openBrowser } from "./browser.ts";
+import type { Browser, Page } from "playwright-core";
+import { afterEach, inject } from "vitest";
+import { type ScriptedServer, startScriptedServer, TOKEN } from "../test/scripted-server/server.ts";
+import type { WorldOptions } from "../test/scripted-server/world.ts";
+import { openPage, type OpenPage, type PageSettings, useBrowser } from "./browser.ts";
 
 /** Settings of a stage. */
-export interface StageSettings {
-  readonly theme?: "light" | "dark";
-  readonly width?: number;
-  readonly height?: number;
-  /** Real milliseconds for each one of a script. @defaultValue 0.05 */
-  readonly pace?: number;
+export interface StageSettings extends WorldOptions, PageSettings {
+  /** Path of the first page. @defaultValue "/" */
+  readonly path?: string;
 }
 
 /** A scripted server, and a browser of its own that is signed in. */
-export interface Stage {
+export interface Stage extends OpenPage, AsyncDisposable {
   readonly server: ScriptedServer;
-  readonly context: BrowserContext;
-  readonly page: Page;
-  /** Errors that a page threw or logged. */
-  readonly complaints: string[];
-  /** Requests that went anywhere but to the server. */
-  readonly strayed: string[];
   /** Opens a path of the pages. */
   readonly open: (path: string) => Promise<void>;
   /** Says something in the chat. */
   readonly say: (text: string) => Promise<void>;
+  /** Reads the address without its origin. */
+  readonly address: () => string;
 }
 
-/** Opens stages for the stories of a file, and closes them after each. */
-export function useStages(): (settings?: StageSettings) => Promise<Stage> {
-  let browser: Browser | undefined;
-  const ends: (() => Promise<void>)[] = [];
-  beforeAll(async () => {
-    browser = await openBrowser();
-    if (browser === undefined) throw new Error("Chromium is missing: run `npm run e2e`, which says how to install it");
-  });
+/** Opens stages for the stories of a file, and closes them after each. Settings of a stage win over `common`. */
+export function useStages(common: StageSettings = {}): (settings?: StageSettings) => Promise<Stage> {
+  const browser = useBrowser();
+  const opened: Stage[] = [];
   afterEach(async () => {
-    for (const end of ends.splice(0).reverse()) await end();
+    for (const stage of opened.splice(0)) await stage[Symbol.asyncDispose]();
   });
-  afterAll(async () => {
-    await browser?.close();
-  });
-  return async (settings = {}) => {
-    if (browser === undefined) throw new Error("The browser is not open");
-    const server = await startScriptedServer({ folder: inject("pages"), pace: settings.pace ?? 0.05 });
-    ends.push(() => server.stop());
-    const { width = 1440, height = 900, theme = "light" } = settings;
-    const context = await browser.newContext({
-      viewport: { width, height },
-      colorScheme: theme,
-      reducedMotion: "reduce",
-    });
-    ends.push(() => context.close());
-    const complaints: string[] = [];
-    const strayed: string[] = [];
-    context.on("request", (request) => {
-      if (!request.url().startsWith(server.origin) && !request.url().startsWith("data:")) strayed.push(request.url());
-    });
-    context.on("weberror", (error) => complaints.push(`The page throws: ${error.error().message}`));
-    context.on("console", (line) => line.type() === "error" && complaints.push(`The page logs: ${line.text()}`));
-    const page = await context.newPage();
-    const open = async (path: string): Promise<void> => {
-      await page.goto(`${server.origin}${path}`);
-      await page.locator('[data-state="live"]').first().waitFor({ state: "attached" });
-    };
-    await open(`/#token=${server.token}`);
-    return {
-      server,
-      context,
-      page,
-      complaints,
-      strayed,
-      open,
-      say: async (text) => {
-        await page.getByRole("textbox", { name: /^(Message|Steer)/ }).fill(text);
-        await page.keyboard.press("Enter");
-      },
-    };
+  return async (settings) => {
+    const stage = await openStage(browser(), inject("pages"), { pace: 0.05, ...common, ...settings });
+    opened.push(stage);
+    return stage;
+  };
+}
+
+/** Opens a stage over a folder of built pages. */
+export async function openStage(browser: Browser, folder: string, settings: StageSettings): Promise<Stage> {
+  const server = await startScriptedServer({ folder, ...settings });
+  const opened = await openPage(browser, server.origin, settings);
+  const { page, context } = opened;
+  if (settings.at !== undefined) await context.clock.setFixedTime(settings.at);
+  await context.addCookies([{ name: "penguiflow", value: TOKEN, url: server.origin, sameSite: "Strict" }]);
+  const open = async (path: string): Promise<void> => {
+    await page.goto(`${server.origin}${path}`);
+    await page.locator('[data-state="live"]').first().waitFor({ state: "attached" });
+  };
+  await open(settings.path ?? "/");
+  return {
+    ...opened,
+    server,
+    open,
+    say: async (text) => {
+      await page.getByRole("textbox", { name: /^(Message|Steer)/ }).fill(text);
+      await page.keyboard.press("Enter");
+    },
+    address: () => page.url().slice(server.origin.length),
+    async [Symbol.asyncDispose]() {
+      await context.close();
+      await server.stop();
+    },
   };
 }
 

@@ -1,4 +1,4 @@
-// The project that the scripted server plays: a support agent and a flow that files documents.
+// The project that the scripted server plays: a support agent, a flow that files documents, and a wide one under load.
 import type {
   EdgeStats,
   FlowStats,
@@ -8,6 +8,8 @@ import type {
   LintView,
   ToolsView,
 } from "../../src/protocol.ts";
+import { wideGraph } from "../load/lifelike-flow.ts";
+import { supportGraph } from "../load/support-run.ts";
 
 function graph(names: readonly string[], edges: ReadonlyArray<readonly [from: string, to: string]>): GraphJson {
   const all = edges.map(([from, to]) => ({ from, to, kind: "forward" as const }));
@@ -25,21 +27,6 @@ function graph(names: readonly string[], edges: ReadonlyArray<readonly [from: st
   };
 }
 
-const supportGraph: GraphJson = graph(
-  ["guard", "plan", "policies", "orders", "gather", "refund", "answer"],
-  [
-    ["OpenSea", "guard"],
-    ["guard", "plan"],
-    ["plan", "policies"],
-    ["plan", "orders"],
-    ["policies", "gather"],
-    ["orders", "gather"],
-    ["gather", "refund"],
-    ["refund", "answer"],
-    ["answer", "Rookery"],
-  ],
-);
-
 const ingestGraph: GraphJson = graph(
   ["parse", "split", "embed", "store"],
   [
@@ -54,7 +41,7 @@ const ingestGraph: GraphJson = graph(
 const inputSchema = {
   type: "object",
   required: ["text"],
-  properties: { text: { type: "string", description: "The customer's message" } },
+  properties: { text: { type: "string", minLength: 1, description: "The customer's message" } },
 };
 
 const documentSchema = {
@@ -94,38 +81,32 @@ export const lint: readonly LintView[] = [
 
 /** Lists the flows of the project; `open` counts their open pauses. */
 export function flowSummaries(open: (flow: string) => number): FlowSummary[] {
-  const base = { isDurable: false, exported: "default" };
-  return [
-    {
-      ...base,
-      name: "support",
-      kind: "planner",
-      takesText: true,
-      nodeCount: 7,
-      findingCount: 0,
-      openPauses: open("support"),
-    },
-    {
-      ...base,
-      name: "ingest",
-      kind: "flow",
-      takesText: false,
-      nodeCount: 4,
-      findingCount: 2,
-      openPauses: open("ingest"),
-    },
-  ];
+  const summary = (name: string, nodeCount: number, more: Partial<FlowSummary> = {}): FlowSummary => ({
+    name,
+    kind: "flow",
+    exported: name,
+    takesText: false,
+    isDurable: false,
+    nodeCount,
+    findingCount: lint.find(({ flow }) => flow === name)?.findings.length ?? 0,
+    openPauses: open(name),
+    ...more,
+  });
+  return [summary("support", 7, { kind: "planner", takesText: true }), summary("ingest", 4), summary("wide", 50)];
 }
 
-/** Describes a flow of the project. */
-export function flowView(summary: FlowSummary): FlowView {
-  const ofFlow = summary.name === "support" ? supportGraph : ingestGraph;
+const graphs: Readonly<Record<string, GraphJson>> = { support: supportGraph, ingest: ingestGraph, wide: wideGraph() };
+const inputSchemas: Readonly<Record<string, object>> = { support: inputSchema, ingest: documentSchema };
+
+/** Describes a flow of the project; `stats` are its figures, if something happens in it. */
+export function flowView(summary: FlowSummary, stats?: FlowStats): FlowView {
+  const ofFlow = graphs[summary.name] ?? ingestGraph;
   return {
     ...summary,
     graph: ofFlow,
     findings: lint.find(({ flow }) => flow === summary.name)?.findings ?? [],
-    inputSchema: summary.name === "support" ? inputSchema : documentSchema,
-    stats: idleStats(ofFlow),
+    inputSchema: inputSchemas[summary.name],
+    stats: stats ?? idleStats(ofFlow),
     mermaid: `graph TD\n${ofFlow.edges.map(({ from, to }) => `  ${from} --> ${to}`).join("\n")}\n`,
   };
 }

@@ -3,10 +3,10 @@
 import path from "node:path";
 import { buildPage } from "../../../../scripts/build-page.ts";
 import { scratchFolder } from "../../../../scripts/workspace.ts";
-import { startScriptedServer } from "./server.ts";
+import { startScriptedServer, TOKEN } from "./server.ts";
 
 const [port = "4748", pace = "1"] = process.argv.slice(2);
 const folder = path.join(scratchFolder("playground"), "page");
 await buildPage(folder);
-const server = await startScriptedServer({ folder, port: Number(port), pace: Number(pace) });
-process.stdout.write(`${server.origin}/#token=${server.token}\n`);
+const server = await startScriptedServer({ folder, port: Number(port), pace: Number(pace), runs: 240, load: {} });
+process.stdout.write(`${server.origin}/#token=${TOKEN}\n`);

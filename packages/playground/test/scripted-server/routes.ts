@@ -1,9 +1,9 @@
 import type { ServerResponse } from "node:http";
 import type {
-  ApiErrorCode,
   Attachment,
   Draft,
   NewRun,
+  NewSimulation,
   NewThread,
   NewThreadMessage,
   OpenFile,
@@ -13,23 +13,15 @@ import type {
   ToolCall,
 } from "../../src/protocol.ts";
 import { flowSummaries, flowView, lint, tools } from "./flows.ts";
+import { compareView, generatedRun, pageOfRuns, simulate } from "./generated.ts";
+import { Refusal } from "./refusal.ts";
 import type { World } from "./world.ts";
-
-/** An answer that is no success. */
-export class Refusal extends Error {
-  readonly code: ApiErrorCode;
-  readonly details: unknown;
-
-  constructor(code: ApiErrorCode, message: string, details?: unknown) {
-    super(message);
-    this.code = code;
-    this.details = details;
-  }
-}
 
 /** Answers a request of the API. @returns the body; `undefined` for none; `response` itself for a stream */
 export function routes(world: World, method: string, url: URL, body: unknown, response: ServerResponse): unknown {
   const [area = "", one, two, three] = url.pathname.slice("/api/".length).split("/").map(decodeURIComponent);
+  if (method !== "GET" && method !== "PUT")
+    world.asked.push({ route: `${method} ${decodeURIComponent(url.pathname.slice("/api/".length))}`, body });
   const summaries = flowSummaries((flow) => world.pauses().filter((pause) => pause.flow === flow).length);
   switch (`${method} ${area}`) {
     case "GET project":
@@ -41,11 +33,12 @@ export function routes(world: World, method: string, url: URL, body: unknown, re
       const found = summaries.find(({ name }) => name === one);
       if (one === undefined) return summaries;
       if (found === undefined) throw new Refusal("FLOW_UNKNOWN", `There is no flow "${one}"`);
-      return flowView(found);
+      return flowView(found, one === "wide" ? world.wide.stats() : undefined);
     }
     case "POST flows": {
-      const { input } = body as NewRun;
-      return { runId: world.startRun(one ?? "", textOf(input), input).summary.id };
+      const { input, count = 1 } = body as NewRun;
+      const runs = Array.from({ length: count }, () => world.startRun(one ?? "", textOf(input), input));
+      return { runId: runs[0]?.summary.id };
     }
     case "GET pauses": {
       const keep = (pause: PauseView): boolean =>
@@ -75,8 +68,16 @@ export function routes(world: World, method: string, url: URL, body: unknown, re
     case "POST threads":
     case "DELETE threads":
       return threadRoute(world, method, { id: one, part: two, q: url.searchParams.get("q") ?? "" }, body, response);
+    case "GET compare":
+      return compareView(world);
+    case "GET simulate":
+      return { files: [{ file: "src/shop.sim.ts", name: "shop" }] };
+    case "POST simulate":
+      simulate(response, body as NewSimulation);
+      return response;
     case "GET runs":
     case "POST runs":
+    case "DELETE runs":
       return runRoute(world, method, { id: two, part: three, url }, body, response);
     default:
       throw new Refusal("ROUTE_UNKNOWN", `There is no route ${method} ${url.pathname}`);
@@ -140,14 +141,13 @@ function runRoute(
   body: unknown,
   response: ServerResponse,
 ): unknown {
-  if (id === undefined) {
-    const text = (url.searchParams.get("q") ?? "").toLowerCase();
-    return {
-      items: world.summaries().filter((run) => `${run.input} ${run.output ?? ""}`.toLowerCase().includes(text)),
-    };
-  }
+  if (id === undefined) return pageOfRuns([...world.summaries(), ...world.generated], url.searchParams);
+  if (method === "DELETE") return undefined;
   const run = world.runs.get(id);
-  if (run === undefined) throw new Refusal("RUN_UNKNOWN", `There is no run "${id}"`);
+  if (run === undefined) {
+    if (world.generated.length > 0) return generatedRun(world, id, part, url.searchParams, body);
+    throw new Refusal("RUN_UNKNOWN", `There is no run "${id}"`);
+  }
   if (part === "stream") {
     world.readRun(run, response);
     return response;

@@ -10,9 +10,12 @@ import type {
   TurnPart,
 } from "../../src/protocol.ts";
 
-/** Tells the page of a run's changes. */
-export interface RunListener {
+/** The world around a run. */
+export interface RunHost {
+  /** Tells the page of a change. */
   readonly changed: (run: ScriptedRun, item: RunStreamItem) => void;
+  /** Returns the instant; a script has taken so many of its own milliseconds. */
+  readonly now: (passedMs: number) => number;
 }
 
 type Mutable<Value> = { -readonly [Key in keyof Value]: Value[Key] };
@@ -26,20 +29,27 @@ export class ScriptedRun {
   readonly inputValue: unknown;
   readonly stop = new AbortController();
   results: readonly unknown[] = [];
+  /** Milliseconds that its script has taken. */
+  passedMs = 0;
   /** Messages of a person that the script has not read yet. */
   readonly steering: string[] = [];
-  readonly #listener: RunListener;
+  readonly #host: RunHost;
   readonly #answers = new Map<string, (value: unknown) => void>();
   #seq = 0;
 
-  constructor(summary: RunSummary, inputValue: unknown, listener: RunListener) {
+  constructor(summary: RunSummary, inputValue: unknown, host: RunHost) {
     this.summary = { ...summary };
     this.inputValue = inputValue;
-    this.#listener = listener;
+    this.#host = host;
   }
 
   get isOver(): boolean {
     return this.summary.state !== "running" && this.summary.state !== "paused";
+  }
+
+  /** Returns the instant. */
+  now(): number {
+    return this.#host.now(this.passedMs);
   }
 
   view(): RunView {
@@ -81,7 +91,7 @@ export class ScriptedRun {
   /** Adds a part, or replaces the one at `index`. @returns its index */
   part(part: TurnPart, index: number = this.parts.length): number {
     this.parts[index] = part;
-    this.#listener.changed(this, { type: "part", index, part });
+    this.#host.changed(this, { type: "part", index, part });
     return index;
   }
 
@@ -90,7 +100,7 @@ export class ScriptedRun {
     const part = this.parts[index];
     if (part?.type !== "text" && part?.type !== "reasoning") throw new TypeError(`Part ${index} is no text`);
     this.parts[index] = { ...part, text: part.text + text };
-    this.#listener.changed(this, { type: "delta", index, text });
+    this.#host.changed(this, { type: "delta", index, text });
   }
 
   /** Begins a step. @returns a function that changes it */
@@ -105,8 +115,8 @@ export class ScriptedRun {
       path: [],
       attempt,
       state: "running",
-      queuedAt: Date.now(),
-      startedAt: Date.now(),
+      queuedAt: this.now(),
+      startedAt: this.now(),
       waits: [],
       to: [],
       canRunAgain: true,
@@ -114,14 +124,14 @@ export class ScriptedRun {
     });
     const tell = (): void => {
       const step = this.steps[at];
-      if (step !== undefined) this.#listener.changed(this, { type: "step", step });
+      if (step !== undefined) this.#host.changed(this, { type: "step", step });
     };
     tell();
     return (next) => {
       const step = this.steps[at];
       if (step === undefined) return;
       const isOver = next.state !== undefined && !["running", "paused", "sleeping"].includes(next.state);
-      this.steps[at] = { ...step, ...(isOver ? { returnedAt: Date.now(), endedAt: Date.now() } : {}), ...next };
+      this.steps[at] = { ...step, ...(isOver ? { returnedAt: this.now(), endedAt: this.now() } : {}), ...next };
       tell();
     };
   }
@@ -129,13 +139,13 @@ export class ScriptedRun {
   /** Changes the summary. */
   change(change: Partial<RunSummary>): void {
     Object.assign(this.summary, change);
-    this.#listener.changed(this, { type: "run", run: { ...this.summary } });
+    this.#host.changed(this, { type: "run", run: { ...this.summary } });
   }
 
   /** Ends the run. */
   end(state: RunState, change: Partial<RunSummary> = {}): void {
     if (this.isOver) return;
-    const endedAt = Date.now();
+    const endedAt = this.now();
     Object.assign(this.summary, change, {
       state,
       endedAt,
@@ -143,7 +153,7 @@ export class ScriptedRun {
       openPauses: 0,
     });
     this.pauses.length = 0;
-    this.#listener.changed(this, { type: "end", run: { ...this.summary } });
+    this.#host.changed(this, { type: "end", run: { ...this.summary } });
   }
 
   /** Asks a person, and waits. @returns the value of the answer */
@@ -151,7 +161,7 @@ export class ScriptedRun {
     const { promise, resolve } = Promise.withResolvers<unknown>();
     this.#answers.set(pause.id, resolve);
     this.pauses.push(pause);
-    this.#listener.changed(this, { type: "pauses", pauses: [...this.pauses] });
+    this.#host.changed(this, { type: "pauses", pauses: [...this.pauses] });
     this.change({ state: "paused", openPauses: this.pauses.length });
     return await promise;
   }
@@ -165,7 +175,7 @@ export class ScriptedRun {
       this.pauses.findIndex((pause) => pause.id === id),
       1,
     );
-    this.#listener.changed(this, { type: "pauses", pauses: [...this.pauses] });
+    this.#host.changed(this, { type: "pauses", pauses: [...this.pauses] });
     this.change({ state: this.pauses.length === 0 ? "running" : "paused", openPauses: this.pauses.length });
     resolve(value);
     return true;
@@ -176,7 +186,7 @@ export class ScriptedRun {
     this.stop.abort();
     const open = this.steps.filter((step) => ["running", "paused", "sleeping"].includes(step.state));
     for (const step of open)
-      this.steps[this.steps.indexOf(step)] = { ...step, state: "cancelled", endedAt: Date.now() };
+      this.steps[this.steps.indexOf(step)] = { ...step, state: "cancelled", endedAt: this.now() };
     this.end("cancelled");
     return { stopped: open.length, givenUp: 0, dropped: 0 };
   }

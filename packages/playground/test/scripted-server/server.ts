@@ -4,20 +4,22 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { API_ERRORS, type ApiErrorCode } from "../../src/protocol.ts";
-import { routes, Refusal } from "./routes.ts";
-import { World } from "./world.ts";
+import { Refusal } from "./refusal.ts";
+import { routes } from "./routes.ts";
+import { World, type WorldOptions } from "./world.ts";
 
 /** A scripted server that listens on the loopback interface. */
 export interface ScriptedServer {
   readonly world: World;
   /** Address without a path. */
   readonly origin: string;
-  /** Token of the session, for `/#token=…`. */
-  readonly token: string;
   /** Folder of the pages that it serves. */
   readonly folder: string;
   stop(): Promise<void>;
 }
+
+/** Token of the session, for `/#token=…`. */
+export const TOKEN = "scripted-0123456789abcdef";
 
 const MEDIA_TYPES: Readonly<Record<string, string>> = {
   ".css": "text/css; charset=utf-8",
@@ -32,17 +34,12 @@ const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; connect-src 'self'; img-src 'self' data:; frame-ancestors 'none'";
 
 /** Starts the server over a folder of built pages. */
-export async function startScriptedServer(options: {
-  readonly folder: string;
-  /** Real milliseconds for each one of a script. */
-  readonly pace?: number;
-  readonly port?: number;
-  readonly world?: World;
-}): Promise<ScriptedServer> {
-  const world = options.world ?? new World(options.pace ?? 1);
-  const token = "scripted-0123456789abcdef";
+export async function startScriptedServer(
+  options: WorldOptions & { readonly folder: string; readonly port?: number },
+): Promise<ScriptedServer> {
+  const world = new World(options);
   const server = createServer((request, response) => {
-    void answer(request, response, { world, token, folder: options.folder }).catch((error: unknown) => {
+    void answer(request, response, { world, folder: options.folder }).catch((error: unknown) => {
       response.destroy(error instanceof Error ? error : undefined);
     });
   });
@@ -51,7 +48,6 @@ export async function startScriptedServer(options: {
   await promise;
   return {
     world,
-    token,
     folder: options.folder,
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     async stop() {
@@ -66,7 +62,6 @@ export async function startScriptedServer(options: {
 
 interface Serving {
   readonly world: World;
-  readonly token: string;
   readonly folder: string;
 }
 
@@ -79,12 +74,12 @@ async function answer(request: IncomingMessage, response: ServerResponse, servin
   const body = await bodyOf(request);
   try {
     if (url.pathname === "/api/session") {
-      if ((body as { token?: string } | undefined)?.token !== serving.token)
+      if ((body as { token?: string } | undefined)?.token !== TOKEN)
         throw new Refusal("TOKEN_INVALID", "The token is wrong");
-      response.writeHead(204, { "set-cookie": `penguiflow=${serving.token}; HttpOnly; SameSite=Strict; Path=/` }).end();
+      response.writeHead(204, { "set-cookie": `penguiflow=${TOKEN}; HttpOnly; SameSite=Strict; Path=/` }).end();
       return;
     }
-    if (!(request.headers.cookie ?? "").includes(`penguiflow=${serving.token}`)) {
+    if (!(request.headers.cookie ?? "").includes(`penguiflow=${TOKEN}`)) {
       throw new Refusal("TOKEN_INVALID", "The session is unknown");
     }
     const result = routes(serving.world, request.method ?? "GET", url, body, response);

@@ -143,7 +143,7 @@ async function refund(run: ScriptedRun, wait: Wait): Promise<void> {
   const pay = run.step("refund", { from: "gather", effects: "writes" });
   const args = { order: "4471", eur: 49.9 };
   const asked = run.part(call("call-3", "refund.pay", args, { effects: "writes", state: "asked" }));
-  const from = Date.now();
+  const from = run.now();
   pay({ state: "paused", waits: [{ for: "answer", from }] });
   const decision = await run.ask({
     id: `pause-${run.summary.id}`,
@@ -173,7 +173,7 @@ async function refund(run: ScriptedRun, wait: Wait): Promise<void> {
     isVolatile: true,
   });
   run.stop.signal.throwIfAborted();
-  pay({ state: "running", waits: [{ for: "answer", from, to: Date.now() }] });
+  pay({ state: "running", waits: [{ for: "answer", from, to: run.now() }] });
   const { approved, args: changed, reason } = decision as { approved: boolean; args?: unknown; reason?: string };
   await wait(80, run);
   pay({ state: "done", to: ["answer"] });

@@ -13,6 +13,8 @@ import type {
   ThreadView,
   TurnView,
 } from "../../src/protocol.ts";
+import { LifelikeFlow, type Load } from "../load/lifelike-flow.ts";
+import { manyRuns } from "../load/support-run.ts";
 import { Readers } from "./feed.ts";
 import { flowSummaries } from "./flows.ts";
 import { ScriptedRun } from "./scripted-run.ts";
@@ -26,6 +28,18 @@ interface ScriptedThread {
   readonly madeAt: number;
 }
 
+/** Options of {@link World}. */
+export interface WorldOptions {
+  /** Real milliseconds for each one of a script; 0 plays scripts at once. @defaultValue 1 */
+  readonly pace?: number;
+  /** Number of generated runs in the list. @defaultValue 0 */
+  readonly runs?: number;
+  /** Load of the flow "wide", which frames tell ten times a second. @defaultValue none */
+  readonly load?: Partial<Load>;
+  /** Instant at which its time stands; runs have begun ten seconds before. @defaultValue time passes */
+  readonly at?: number;
+}
+
 /** All that the scripted server knows: threads, runs, pauses, and its readers. */
 export class World {
   readonly feed = new Readers();
@@ -33,20 +47,46 @@ export class World {
   readonly threads = new Map<string, ScriptedThread>();
   readonly opened: { readonly file: string; readonly line?: number }[] = [];
   readonly drafts = new Map<string, unknown>();
+  /** Requests that changed something, in order. */
+  readonly asked: { readonly route: string; readonly body: unknown }[] = [];
+  readonly generated: readonly RunSummary[];
+  /** Load of the flow "wide". */
+  readonly wide: LifelikeFlow;
   overlay: Overlay | undefined;
   isReadOnly = false;
   /** Whether runs read no messages of people until `readSteering` is called. */
   holdsSteering = false;
-  #reload: Reload = { at: Date.now() - 60_000, ms: 224, files: ["src/tools.ts"], generation: 2, draining: 0 };
+  #reload: Reload;
   readonly #unread: (() => void)[] = [];
   readonly #runReaders = new Map<string, Readers>();
   readonly #pace: number;
+  readonly #at: number | undefined;
+  readonly #timer: NodeJS.Timeout | undefined;
   #seq = 1;
   #ids = 0;
 
-  /** @param pace real milliseconds for each one of a script; 0 plays scripts at once */
-  constructor(pace: number) {
+  constructor({ pace = 1, runs = 0, load, at }: WorldOptions = {}) {
     this.#pace = pace;
+    this.#at = at;
+    this.#reload = { at: this.now() - 60_000, ms: 224, files: ["src/tools.ts"], generation: 2, draining: 0 };
+    this.generated = manyRuns(runs, this.now());
+    const slow = { "score-1": 420, "embed-2": 300, "store-1": 60 };
+    this.wide = new LifelikeFlow({ perSecond: 12, slow, ...load });
+    if (load !== undefined && at === undefined) this.#timer = setInterval(() => this.playFrame(), 100);
+  }
+
+  /** Returns the instant. */
+  now(): number {
+    return this.#at ?? Date.now();
+  }
+
+  /** Lets a tenth of a second pass in the flow "wide". */
+  playFrame(): void {
+    const frame = this.wide.frame();
+    // the model has a time of its own: the page measures against its clock
+    const shift = this.now() - frame.at;
+    const events = frame.events.map((event) => ({ ...event, at: event.at + shift }));
+    if (this.feed.size > 0) this.tell({ type: "frame", ...frame, seq: this.#next(), at: frame.at + shift, events });
   }
 
   project(): ProjectView {
@@ -78,7 +118,7 @@ export class World {
       flow,
       turns: source === undefined ? [] : source.turns.slice(0, forkOf?.turn ?? 0),
       readers: new Readers(),
-      madeAt: Date.now(),
+      madeAt: this.now(),
     };
     this.threads.set(id, thread);
     return thread;
@@ -87,28 +127,32 @@ export class World {
   /** Sends a message to a thread: a run begins. */
   say(thread: ScriptedThread, text: string): ScriptedRun {
     const run = this.startRun(thread.flow, text, { text }, thread.id);
-    thread.turns.push({ text, at: Date.now(), run });
+    thread.turns.push({ text, at: this.now(), run });
     this.#tellTurn(thread, thread.turns.length - 1);
-    this.#send({ type: "thread", seq: this.#next(), thread: thread.id, flow: thread.flow });
+    this.tell({ type: "thread", seq: this.#next(), thread: thread.id, flow: thread.flow });
     return run;
   }
 
   /** Begins a run that follows the script of its text. */
   startRun(flow: string, text: string, input: unknown, thread?: string): ScriptedRun {
+    const startedAt = this.#at === undefined ? Date.now() : this.#at - 10_000;
     const summary: RunSummary = {
       id: this.#newId("run"),
       flow,
       tenant: "default",
       state: "running",
-      startedAt: Date.now(),
+      startedAt,
       input: text,
       retries: 0,
       openPauses: 0,
       ...(thread === undefined ? {} : { thread }),
     };
-    const run = new ScriptedRun(summary, input, { changed: (changed, item) => this.#changed(changed, item) });
+    const run = new ScriptedRun(summary, input, {
+      changed: (changed, item) => this.#changed(changed, item),
+      now: (passedMs) => (this.#at === undefined ? Date.now() : startedAt + passedMs),
+    });
     this.runs.set(summary.id, run);
-    this.#send({ type: "run", seq: this.#next(), run: run.summary });
+    this.tell({ type: "run", seq: this.#next(), run: run.summary });
     void play(run, text, this.#wait).catch((error: unknown) => {
       if (!run.stop.signal.aborted) run.end("failed", { error: { code: "NODE_FAILED", message: String(error) } });
     });
@@ -188,18 +232,23 @@ export class World {
     };
   }
 
+  /** Sends an item to every page. */
+  tell(item: FeedItem): void {
+    this.feed.send(item);
+  }
+
   /** Makes the project's newest code fail to load. */
   breakCode(overlay: Overlay): void {
     this.overlay = overlay;
-    this.#send({ type: "overlay", seq: this.#next(), overlay });
+    this.tell({ type: "overlay", seq: this.#next(), overlay });
   }
 
   /** Makes it load again. */
   repairCode(): void {
     this.overlay = undefined;
-    this.#send({ type: "overlay", seq: this.#next() });
-    this.#reload = { at: Date.now(), ms: 231, files: ["src/tools.ts"], generation: 3, draining: 0 };
-    this.#send({ type: "reload", seq: this.#next(), reload: this.#reload });
+    this.tell({ type: "overlay", seq: this.#next() });
+    this.#reload = { at: this.now(), ms: 231, files: ["src/tools.ts"], generation: 3, draining: 0 };
+    this.tell({ type: "reload", seq: this.#next(), reload: this.#reload });
   }
 
   /** Cuts all streams, as a network does. */
@@ -211,6 +260,7 @@ export class World {
 
   /** Ends all runs and streams. */
   close(): void {
+    clearInterval(this.#timer);
     for (const run of this.runs.values()) run.cancel();
     this.cutStreams();
   }
@@ -219,13 +269,14 @@ export class World {
     const { promise, resolve } = Promise.withResolvers<void>();
     setTimeout(resolve, ms * this.#pace);
     await promise;
+    run.passedMs += ms;
     run.stop.signal.throwIfAborted();
   };
 
   #changed(run: ScriptedRun, item: RunStreamItem): void {
     this.#runReaders.get(run.summary.id)?.send(item);
-    if (item.type === "run" || item.type === "end") this.#send({ type: "run", seq: this.#next(), run: item.run });
-    if (item.type === "pauses") this.#send({ type: "pause", seq: this.#next(), open: this.pauses().length });
+    if (item.type === "run" || item.type === "end") this.tell({ type: "run", seq: this.#next(), run: item.run });
+    if (item.type === "pauses") this.tell({ type: "pause", seq: this.#next(), open: this.pauses().length });
     for (const thread of this.threads.values()) {
       const turn = thread.turns.findIndex((one) => one.run === run);
       if (turn === -1) continue;
@@ -233,7 +284,7 @@ export class World {
       else if (item.type === "delta") thread.readers.send({ ...item, ...{ turn } });
       else if (item.type === "run" || item.type === "end") this.#tellTurn(thread, turn);
     }
-    if (item.type === "end") this.#send({ type: "pause", seq: this.#next(), open: this.pauses().length });
+    if (item.type === "end") this.tell({ type: "pause", seq: this.#next(), open: this.pauses().length });
   }
 
   #tellTurn(thread: ScriptedThread, index: number): void {
@@ -245,10 +296,6 @@ export class World {
     const turn = thread.turns[index];
     if (turn === undefined) throw new RangeError(`The thread has no turn ${index}`);
     return { turn: index, at: turn.at, text: turn.text, run: { ...turn.run.summary }, parts: [...turn.run.parts] };
-  }
-
-  #send(item: FeedItem): void {
-    this.feed.send(item);
   }
 
   #next(): number {
