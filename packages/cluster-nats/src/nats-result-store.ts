@@ -1,5 +1,5 @@
 import { nuid } from "@nats-io/transport-node";
-import type { ResultKey, ResultStore, StoredResult } from "penguiflow/adapter";
+import type { KeptResult, ResultKey, ResultRevision, ResultStore, StoredResult } from "penguiflow/adapter";
 import type { Broker, Publication, Stored } from "./broker.ts";
 import { token } from "./names.ts";
 import { readParts, storeParts } from "./parts.ts";
@@ -15,8 +15,8 @@ const PARTS_LONGER_MS = 10_000;
 const EMPTY = new Uint8Array();
 
 /**
- * Keeps each result as the one message of its subject. What replaces it names the sequence of what it replaces. The
- * server removes it after its time, in whole seconds; readers go by milliseconds.
+ * Keeps each result as the one message of its subject; its sequence is the revision. What replaces or removes it names
+ * the sequence of what it replaces. The server removes it after its time, in whole seconds; readers go by milliseconds.
  */
 export class NatsResultStore implements ResultStore {
   readonly #broker: Broker;
@@ -29,7 +29,7 @@ export class NatsResultStore implements ResultStore {
     this.#name = name;
   }
 
-  async put(results: readonly StoredResult[]): Promise<readonly ("stored" | "superseded")[]> {
+  async put(results: readonly StoredResult[]): Promise<readonly (number | "superseded")[]> {
     // results of one key go one after the other
     const previous = new Map<string, Promise<unknown>>();
     const answers = results.map((result) => {
@@ -42,7 +42,7 @@ export class NatsResultStore implements ResultStore {
     return await Promise.all(answers);
   }
 
-  async get(keys: readonly ResultKey[], read: "latest" | "eventual"): Promise<readonly (StoredResult | undefined)[]> {
+  async get(keys: readonly ResultKey[], read: "latest" | "eventual"): Promise<readonly (KeptResult | undefined)[]> {
     const subjects = keys.map((key) => this.#subject(key));
     const found = new Map<string, Stored>();
     for (let start = 0; start < subjects.length; start += AT_ONCE)
@@ -62,12 +62,13 @@ export class NatsResultStore implements ResultStore {
     return await Promise.all(keys.map((key, index) => this.#resultOf(key, found.get(subjects[index]!), now)));
   }
 
-  async forget(keys: readonly ResultKey[]): Promise<void> {
+  async forget(results: readonly ResultRevision[]): Promise<void> {
     await Promise.all(
-      keys.map(async (key) => {
+      results.map(async ({ key, revision }) => {
         await this.#broker.publish(this.#stream, {
           subject: this.#subject(key),
           body: EMPTY,
+          expected: revision,
           ttlMs: FORGOTTEN_MS,
           header: { [KIND]: "none" },
         });
@@ -75,7 +76,7 @@ export class NatsResultStore implements ResultStore {
     );
   }
 
-  async #put(subject: string, { isFinal, body, keepMs }: StoredResult): Promise<"stored" | "superseded"> {
+  async #put(subject: string, { isFinal, body, keepMs }: StoredResult): Promise<number | "superseded"> {
     const header = { [KIND]: isFinal ? "final" : "open", [KEEP_MS]: String(keepMs) };
     const isShort = body.length <= this.#broker.bodyBytes;
     const publication: Publication = isShort
@@ -88,7 +89,7 @@ export class NatsResultStore implements ResultStore {
         };
     for (let expected = 0; ;) {
       const sequence = await this.#broker.publish(this.#stream, { ...publication, expected });
-      if (sequence !== undefined) return "stored";
+      if (sequence !== undefined) return sequence;
       const last = await this.#broker.last(this.#stream, subject);
       if (last?.header.get(KIND) === "final" && isLive(last, await this.#broker.now(this.#stream))) {
         const kept = isFinal ? await this.#bodyOf(last) : undefined;
@@ -98,11 +99,12 @@ export class NatsResultStore implements ResultStore {
     }
   }
 
-  async #resultOf(key: ResultKey, stored: Stored | undefined, now: number): Promise<StoredResult | undefined> {
+  async #resultOf(key: ResultKey, stored: Stored | undefined, now: number): Promise<KeptResult | undefined> {
     if (stored === undefined || !isLive(stored, now)) return undefined;
     const keepMs = stored.at + Number(stored.header.get(KEEP_MS)) - now;
     const body = await this.#bodyOf(stored);
-    return body === undefined ? undefined : { key, isFinal: stored.header.get(KIND) === "final", body, keepMs };
+    const [isFinal, revision] = [stored.header.get(KIND) === "final", stored.sequence];
+    return body === undefined ? undefined : { key, isFinal, body, keepMs, revision };
   }
 
   /** Stores the parts of a long body, which the server removes with it. Returns what refers to them. */

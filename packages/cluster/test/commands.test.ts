@@ -1,5 +1,5 @@
 import { create, type FlowError, type Logger, payloadNode, systemClock } from "penguiflow";
-import type { ClusterBackend, Intake } from "penguiflow/adapter";
+import type { ClusterBackend, Intake, ResultRevision } from "penguiflow/adapter";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { clusterOn } from "../src/cluster.ts";
 import type { Note } from "../src/form/command.ts";
@@ -129,6 +129,39 @@ describe("a command", () => {
     await client.cancel(flow, "order-1");
     expect(await client.call(flow, "run", { id: "order-1" })).toBe(first);
   });
+
+  test.for(["retryFailed", "discard"] as const)(
+    "%s removes the result that it has found: a removal that comes again later leaves the next one",
+    async (command) => {
+      const removals: (readonly ResultRevision[])[] = [];
+      const noted = ({ results }: ClusterBackend): Partial<ClusterBackend> => ({
+        results: {
+          put: (all) => results.put(all),
+          get: (...given) => results.get(...given),
+          async forget(kept) {
+            removals.push(kept);
+            await results.forget(kept);
+          },
+        },
+      });
+      const { worker, client, backend } = app(noted);
+      const fails = payloadNode("fails", (_: string): string => {
+        throw new Error("The card is refused");
+      });
+      const flow = create(fails.to(), { name: "failing", logger: SILENT });
+      worker.run(flow);
+      expect((await client.outcome(flow, "x", { id: "order-1" })).status).toBe("failed");
+      await client[command](flow, "order-1");
+      if (command === "discard") await client.outcome(flow, "x", { id: "order-1" });
+      const key = { partition: "app/failing@1/0", tenant: "default", id: "order-1" };
+      const kept = async () => (await backend.results.get([key], "latest"))[0];
+      await vi.waitFor(async () => expect(await kept()).toBeDefined());
+      const ofOrder = removals.flat().filter((removal) => removal.key.id === "order-1");
+      expect(ofOrder).toHaveLength(1);
+      await backend.results.forget(ofOrder);
+      expect((await kept())?.revision).toBeGreaterThan(ofOrder[0]!.revision);
+    },
+  );
 });
 
 describe("a call", () => {

@@ -204,7 +204,7 @@ function resultsOver(calls: Calls): ResultStore {
   return {
     put: (results: readonly StoredResult[]) => calls.call("results", "put", [results]),
     get: (keys: readonly ResultKey[], read) => calls.call("results", "get", [keys, read]),
-    forget: (keys) => calls.call("results", "forget", [keys]),
+    forget: (results) => calls.call("results", "forget", [results]),
   };
 }
 

@@ -1,5 +1,5 @@
 import { type Budget, errorPayload, type FinalOutcome, FlowError, FlowErrorCode, type TraceItems } from "penguiflow";
-import { digestOf, type Offer, type ResultKey } from "penguiflow/adapter";
+import { digestOf, type Offer, type ResultKey, type ResultRevision } from "penguiflow/adapter";
 import { readError, writeInput } from "penguiflow/durable";
 import {
   type Answer,
@@ -26,6 +26,7 @@ import {
   versionsOf,
 } from "../form/release.ts";
 import { Releases } from "../form/releases.ts";
+import { readKept } from "../form/kept.ts";
 import { fromBytes, readMessage, toBytes } from "../form/text.ts";
 import { type FailedTraces, readFailed } from "../operations/read-failed.ts";
 import { readMembers } from "../operations/read-registry.ts";
@@ -91,9 +92,12 @@ interface Sent {
   /** Key of its answer in the result store. */
   readonly key: ResultKey;
   readonly since: number;
-  readonly settle: (answer: Answer) => void;
+  readonly settle: (answer: StoredAnswer) => void;
   readonly reject: (error: unknown) => void;
 }
+
+/** An answer, with the revision of its result if it is stored. */
+type StoredAnswer = Answer & { readonly revision?: number | undefined };
 
 const OFFERS_AT_ONCE = 500;
 const LOOKUPS_AT_ONCE = 500;
@@ -116,7 +120,7 @@ export class Client implements AsyncDisposable {
   readonly #inboxSubscription: Disposable;
   /** Ends the wait for the next look for results; present while a caller waits for one. */
   #cancelPoll: (() => void) | undefined;
-  #toForget: ResultKey[] = [];
+  #toForget: ResultRevision[] = [];
   #looking: Promise<void> | undefined;
   #count = 0;
   #isClosed = false;
@@ -634,9 +638,9 @@ export class Client implements AsyncDisposable {
     // the answer may come before the offer's, while nothing awaits it yet
     promise.catch(() => {});
     const key = { partition, tenant, id: nonce };
-    const settle = (answer: Answer): void => {
+    const settle = (answer: StoredAnswer): void => {
       this.#sent.delete(nonce);
-      this.#forgetSoon(key);
+      this.#forgetSoon(key, answer.revision);
       if (answer.kind === "done") resolve();
       else reject(readError(answer.error));
     };
@@ -674,7 +678,7 @@ export class Client implements AsyncDisposable {
   async #result(deployment: Deployment, tenant: string, id: string): Promise<Heard | undefined> {
     const partition = partitionOf(deployment, tenant, id);
     const [result] = await this.#settings.backend.results.get([{ partition, tenant, id }], "latest");
-    return result === undefined ? undefined : heardFromResult(fromBytes<ResultBody>(result.body), id);
+    return result === undefined ? undefined : heardFromResult(readKept<ResultBody>(result), id);
   }
 
   #receive(body: Uint8Array): void {
@@ -692,7 +696,7 @@ export class Client implements AsyncDisposable {
       if (heard.type === "refused" && heard.digest !== digest) continue;
       hear(heard);
       if (heard.type === "outcome" && id.startsWith(this.#inbox))
-        this.#forgetSoon({ partition: partitionOf(deployment, tenant, id), tenant, id });
+        this.#forgetSoon({ partition: partitionOf(deployment, tenant, id), tenant, id }, heard.revision);
     }
   }
 
@@ -741,7 +745,7 @@ export class Client implements AsyncDisposable {
       const result = found[index];
       const listeners = this.#listeners.get(listenersKey(deployment.flow, tenant, id));
       if (result !== undefined && listeners !== undefined)
-        this.#hear(listeners, heardFromResult(fromBytes<ResultBody>(result.body), id));
+        this.#hear(listeners, heardFromResult(readKept<ResultBody>(result), id));
       else missing.push(listener);
     }
     const movable = missing.filter(({ deployment, id }) => this.#mayBelongElsewhere(deployment.flow, id));
@@ -785,19 +789,19 @@ export class Client implements AsyncDisposable {
     );
     for (const [index, { settle }] of due.entries()) {
       const answer = answers[index];
-      if (answer !== undefined) settle(fromBytes<Answer>(answer.body));
+      if (answer !== undefined) settle(readKept<Answer>(answer));
     }
   }
 
-  #forgetSoon(key: ResultKey): void {
-    if (!this.#repeated.delete(key.id)) this.#toForget.push(key);
+  #forgetSoon(key: ResultKey, revision: number | undefined): void {
+    if (!this.#repeated.delete(key.id) && revision !== undefined) this.#toForget.push({ key, revision });
   }
 
   /** Removes results of ids that only this client knows and has been told. */
   async #forget(): Promise<void> {
-    const keys = this.#toForget;
+    const told = this.#toForget;
     this.#toForget = [];
-    if (keys.length > 0) await this.#settings.backend.results.forget(keys);
+    if (told.length > 0) await this.#settings.backend.results.forget(told);
   }
 }
 
@@ -806,7 +810,7 @@ type DistributiveOmit<Union, Keys extends PropertyKey> = Union extends unknown ?
 /** Receives what comes after the answer to a command: a refusal. */
 const refusing =
   (refuse: (error: unknown) => void) =>
-  (answer: Answer): void => {
+  (answer: StoredAnswer): void => {
     if (answer.kind === "undone") refuse(readError(answer.error));
   };
 

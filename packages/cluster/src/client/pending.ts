@@ -2,6 +2,7 @@ import type { PauseTicket, StreamChunk } from "penguiflow";
 import { readError, readOutcome, readValue } from "penguiflow/durable";
 import type { FinalOutcome } from "penguiflow";
 import type { Note, ResultBody } from "../form/command.ts";
+import type { Kept } from "../form/kept.ts";
 
 /** A pause of a trace on a cluster: its token leads to its partition. */
 export interface ClusterPause extends PauseTicket {
@@ -10,7 +11,8 @@ export interface ClusterPause extends PauseTicket {
 
 /** News of a trace for a listener. */
 export type Heard =
-  | { readonly type: "outcome"; readonly outcome: FinalOutcome }
+  /** `revision` is that of the stored result. */
+  | { readonly type: "outcome"; readonly outcome: FinalOutcome; readonly revision: number | undefined }
   /** Of the call with this digest, or of every call of the id. */
   | { readonly type: "refused"; readonly error: Error; readonly digest?: string | undefined }
   | { readonly type: "chunk"; readonly chunk: StreamChunk }
@@ -20,7 +22,7 @@ export type Heard =
 export function heardFrom(note: Note): Heard | undefined {
   switch (note.kind) {
     case "outcome":
-      return { type: "outcome", outcome: readOutcome(note.outcome) };
+      return { type: "outcome", outcome: readOutcome(note.outcome), revision: note.revision };
     case "refused":
       return { type: "refused", error: readError(note.error), digest: note.digest };
     case "chunk":
@@ -34,8 +36,9 @@ export function heardFrom(note: Note): Heard | undefined {
 }
 
 /** Reads a stored result. */
-export function heardFromResult(body: ResultBody, id: string): Heard {
-  if (body.kind === "outcome") return { type: "outcome", outcome: readOutcome(body.outcome) };
+export function heardFromResult(body: Kept<ResultBody>, id: string): Heard {
+  if (body.kind === "outcome")
+    return { type: "outcome", outcome: readOutcome(body.outcome), revision: body.revision };
   return { type: "pauses", pauses: body.pauses.map((pause) => pauseFrom(pause, id)) };
 }
 

@@ -50,12 +50,14 @@ export type Note = { readonly flow: string } & Told;
 
 /** News of a trace. */
 export type Told = { readonly tenant: string; readonly id: string } & (
-  | { readonly kind: "outcome"; readonly outcome: string }
+  /** `revision` is that of the stored result. */
+  | { readonly kind: "outcome"; readonly outcome: string; readonly revision?: number | undefined }
   /** `digest` is that of the refused call: another one of its id may be in flight. */
   | { readonly kind: "refused"; readonly error: string; readonly digest: string }
   | { readonly kind: "chunk"; readonly chunk: string }
   | { readonly kind: "pause"; readonly pause: string }
-  | (Answer & { readonly nonce: string })
+  /** Absent is the revision of an answer that is not stored. */
+  | (Answer & { readonly nonce: string; readonly revision?: number | undefined })
 );
 
 /** Answer to a command. It is stored as a result, with the nonce of the command as its id. */

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from "penguiflow";
-import type { ResultKey, ResultStore, StoredResult } from "penguiflow/adapter";
+import type { KeptResult, ResultKey, ResultRevision, ResultStore, StoredResult } from "penguiflow/adapter";
 
-interface Kept extends StoredResult {
+interface Kept extends KeptResult {
   readonly expiresAt: number;
 }
 
@@ -13,12 +13,13 @@ export class MemoryResultStore implements ResultStore {
   readonly #results = new Map<string, Kept>();
   readonly #clock: Clock;
   #untilSweep = SWEEP;
+  #lastRevision = 0;
 
   constructor(clock: Clock = systemClock) {
     this.#clock = clock;
   }
 
-  async put(results: readonly StoredResult[]): Promise<readonly ("stored" | "superseded")[]> {
+  async put(results: readonly StoredResult[]): Promise<readonly (number | "superseded")[]> {
     const now = this.#clock.now();
     this.#untilSweep -= results.length;
     if (this.#untilSweep < 0) this.#sweep(now);
@@ -26,18 +27,22 @@ export class MemoryResultStore implements ResultStore {
       const name = nameOf(result.key);
       const kept = this.#live(name, now);
       if (kept?.isFinal === true && !isEqual(kept, result)) return "superseded";
-      this.#results.set(name, { ...result, expiresAt: now + result.keepMs });
-      return "stored";
+      this.#lastRevision += 1;
+      this.#results.set(name, { ...result, revision: this.#lastRevision, expiresAt: now + result.keepMs });
+      return this.#lastRevision;
     });
   }
 
-  async get(keys: readonly ResultKey[]): Promise<readonly (StoredResult | undefined)[]> {
+  async get(keys: readonly ResultKey[]): Promise<readonly (KeptResult | undefined)[]> {
     const now = this.#clock.now();
     return keys.map((key) => this.#live(nameOf(key), now));
   }
 
-  async forget(keys: readonly ResultKey[]): Promise<void> {
-    for (const key of keys) this.#results.delete(nameOf(key));
+  async forget(results: readonly ResultRevision[]): Promise<void> {
+    for (const { key, revision } of results) {
+      const name = nameOf(key);
+      if (this.#results.get(name)?.revision === revision) this.#results.delete(name);
+    }
   }
 
   /** Number of results that are kept. */

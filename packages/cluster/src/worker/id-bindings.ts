@@ -3,6 +3,7 @@ import type { BindingBody, CallCommand, ResultBody } from "../form/command.ts";
 import { type Deployment, partitionOf } from "../form/place.ts";
 import { bindingKey } from "../form/release.ts";
 import type { Releases } from "../form/releases.ts";
+import { type Kept, readKept } from "../form/kept.ts";
 import { fromBytes, toBytes } from "../form/text.ts";
 import type { ClusterSettings } from "./settings.ts";
 
@@ -18,7 +19,7 @@ export interface LookedUp {
   /** Other versions that ids belong to. */
   readonly elsewhere: ReadonlyMap<CallCommand, string>;
   /** Final results that ids have in other versions. */
-  readonly finals: ReadonlyMap<CallCommand, ResultBody>;
+  readonly finals: ReadonlyMap<CallCommand, Kept<ResultBody>>;
 }
 
 /** Records of a request. */
@@ -96,8 +97,8 @@ export class IdBindings {
     return version === this.#deployment.version ? undefined : version;
   }
 
-  async #finalsIn(places: readonly (readonly [CallCommand, string])[]): Promise<ReadonlyMap<CallCommand, ResultBody>> {
-    const finals = new Map<CallCommand, ResultBody>();
+  async #finalsIn(places: readonly (readonly [CallCommand, string])[]): Promise<ReadonlyMap<CallCommand, Kept<ResultBody>>> {
+    const finals = new Map<CallCommand, Kept<ResultBody>>();
     if (places.length === 0) return finals;
     const keys = places.map(([{ tenant, id }, version]): ResultKey => {
       return { partition: partitionOf({ ...this.#deployment, version }, tenant, id), tenant, id };
@@ -105,14 +106,16 @@ export class IdBindings {
     const found = await this.#settings.backend.results.get(keys, "latest");
     for (const [index, [given]] of places.entries()) {
       const result = found[index];
-      if (result?.isFinal === true) finals.set(given, fromBytes<ResultBody>(result.body));
+      if (result?.isFinal === true) finals.set(given, readKept<ResultBody>(result));
     }
     return finals;
   }
 
   /** Removes the record of an id, which may be used again. */
   async forget(tenant: string, id: string): Promise<void> {
-    await this.#settings.backend.results.forget([bindingKey(this.#deployment, tenant, id)]);
+    const { results } = this.#settings.backend;
+    const [record] = await results.get([bindingKey(this.#deployment, tenant, id)], "latest");
+    if (record !== undefined) await results.forget([{ key: record.key, revision: record.revision }]);
   }
 
   async #versionsOf(ids: readonly Pick<GivenId, "tenant" | "id">[]): Promise<readonly (string | undefined)[]> {

@@ -93,7 +93,7 @@ export class Meter {
   #results({ results }: ClusterBackend): ResultStore {
     return {
       get: (keys, read) => results.get(keys, read),
-      forget: (keys) => results.forget(keys),
+      forget: (kept) => results.forget(kept),
       put: async (all) => {
         const answers = await results.put(all);
         for (const [index, result] of all.entries()) this.#count(result, answers[index]!);
@@ -102,11 +102,11 @@ export class Meter {
     };
   }
 
-  #count({ key, isFinal }: StoredResult, answer: "stored" | "superseded"): void {
+  #count({ key, isFinal }: StoredResult, answer: number | "superseded"): void {
     if (!isFinal) return;
     const group = this.of(groupOf(key.partition));
-    if (answer === "stored") group.ended += 1;
-    else group.superseded += 1;
+    if (answer === "superseded") group.superseded += 1;
+    else group.ended += 1;
   }
 }
 

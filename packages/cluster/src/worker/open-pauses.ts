@@ -10,7 +10,7 @@ export interface OpenPausesHost {
   readonly settings: WorkerSettings;
   readonly partition: string;
   /** Stores results in the order of the calls. */
-  putResult(result: StoredResult): Promise<"stored" | "superseded">;
+  putResult(result: StoredResult): Promise<number | "superseded">;
   /** Tells the callers of a trace of a pause. */
   tellPause(tenant: string, id: string, text: string): void;
 }

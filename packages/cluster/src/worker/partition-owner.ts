@@ -28,7 +28,8 @@ import {
 import { Gatherer } from "../form/gather.ts";
 import { sleep } from "../form/machine.ts";
 import { writePauseToken } from "../form/pause-token.ts";
-import { fromBytes, readMessage, toBytes } from "../form/text.ts";
+import { type Kept, readKept } from "../form/kept.ts";
+import { readMessage, toBytes } from "../form/text.ts";
 import type { Releases } from "../form/releases.ts";
 import { answerFailed } from "./failed-answer.ts";
 import { IdBindings, RENEW_SHARE } from "./id-bindings.ts";
@@ -105,10 +106,10 @@ export class PartitionOwner {
   readonly #overtaken = new Set<string>();
   readonly #pauses: OpenPauses;
   readonly #listeners = new Map<string, { readonly key: string; readonly inbox: string; readonly until: number }>();
-  readonly #results: Gatherer<StoredResult, "stored" | "superseded">;
+  readonly #results: Gatherer<StoredResult, number | "superseded">;
   readonly #bindings: IdBindings;
   /** Messages that are looked up and not accepted yet, each with the outcome that its trace has come to meanwhile. */
-  readonly #taking = new Map<CallCommand, ResultBody | undefined>();
+  readonly #taking = new Map<CallCommand, Kept<ResultBody> | undefined>();
   /** The clock's `now()` when the given ids of this partition were bound to their version. */
   #boundAt: number | undefined;
   #binding: Promise<void> | undefined;
@@ -382,12 +383,12 @@ export class PartitionOwner {
     { run, commands, delayed }: Serving,
     item: Offered,
     command: CallCommand,
-    final: ResultBody | undefined,
+    final: Kept<ResultBody> | undefined,
     elsewhere: string | undefined,
   ): Promise<void> {
     const { lane } = item;
     const [before, pending] = [delayed.get(lane), commands.pending(keyOf(command.tenant, command.id))];
-    const accept = (last: ResultBody | undefined): Promise<void> =>
+    const accept = (last: Kept<ResultBody> | undefined): Promise<void> =>
       last === undefined && elsewhere !== undefined
         ? this.#moveCall(run, item, command, elsewhere)
         : this.#accept(run, item, command, last);
@@ -406,7 +407,7 @@ export class PartitionOwner {
   }
 
   /** Looks up the final results of ids that may have ended before. */
-  async #finalsOf(calls: readonly CallCommand[], isOld: boolean): Promise<ReadonlyMap<CallCommand, ResultBody>> {
+  async #finalsOf(calls: readonly CallCommand[], isOld: boolean): Promise<ReadonlyMap<CallCommand, Kept<ResultBody>>> {
     const asked = calls.filter(
       ({ isGiven, isRepeated, tenant, id }) =>
         isOld || isGiven || isRepeated === true || this.#overtaken.has(keyOf(tenant, id)),
@@ -414,10 +415,10 @@ export class PartitionOwner {
     if (asked.length === 0) return new Map();
     const keys = asked.map(({ tenant, id }) => ({ partition: this.#name, tenant, id }));
     const found = await this.#settings.backend.results.get(keys, "latest");
-    const finals = new Map<CallCommand, ResultBody>();
+    const finals = new Map<CallCommand, Kept<ResultBody>>();
     for (const [index, command] of asked.entries()) {
       const result = found[index];
-      if (result?.isFinal === true) finals.set(command, fromBytes<ResultBody>(result.body));
+      if (result?.isFinal === true) finals.set(command, readKept<ResultBody>(result));
     }
     return finals;
   }
@@ -426,7 +427,7 @@ export class PartitionOwner {
     run: FlowRun<unknown, unknown>,
     { lane, sequence }: Offered,
     command: CallCommand,
-    final: ResultBody | undefined,
+    final: Kept<ResultBody> | undefined,
   ): Promise<void> {
     const { tenant, id, inbox, digest, keepMs } = command;
     const position = { lane, sequence };
@@ -436,7 +437,7 @@ export class PartitionOwner {
       this.#left();
       if (conflict !== undefined)
         this.#tell(inbox, { kind: "refused", tenant, id, digest, error: writeError(conflict) });
-      else if (final?.kind === "outcome") this.#tell(inbox, { kind: "outcome", tenant, id, outcome: final.outcome });
+      else if (final?.kind === "outcome") this.#tell(inbox, toldOf(final, tenant, id));
       return;
     }
     const key = keyOf(tenant, id);
@@ -481,7 +482,7 @@ export class PartitionOwner {
   }
 
   /** Returns the error of a call whose id was used for another input. */
-  #conflict({ tenant, id, digest }: CallCommand, final: ResultBody | undefined): FlowError | undefined {
+  #conflict({ tenant, id, digest }: CallCommand, final: Kept<ResultBody> | undefined): FlowError | undefined {
     const used = final?.kind === "outcome" ? final.digest : this.#accepted.get(keyOf(tenant, id))?.digest;
     if (used === undefined || used === "" || used === digest) return undefined;
     return new FlowError({
@@ -604,12 +605,11 @@ export class PartitionOwner {
     const key = { partition: this.#name, tenant, id };
     const keepMs = accepted?.keepMs ?? this.#settings.keepMs;
     const put = await this.#results.add({ key, isFinal: true, body: toBytes(body), keepMs });
-    const final = put === "stored" ? body : await this.#finalOf(key);
+    const final = put === "superseded" ? await this.#finalOf(key) : { ...body, revision: put };
     // their look-up may have missed it, and the run will not know the trace any more
     for (const call of this.#taking.keys()) if (call.tenant === tenant && call.id === id) this.#taking.set(call, final);
     if (final?.kind === "outcome")
-      for (const inbox of this.#inboxesOf(tenant, id))
-        this.#tell(inbox, { kind: "outcome", tenant, id, outcome: final.outcome });
+      for (const inbox of this.#inboxesOf(tenant, id)) this.#tell(inbox, toldOf(final, tenant, id));
     if (inboxOf(id) !== undefined) this.#remember(keyOf(tenant, id));
     this.#pauses.forget(tenant, id);
     this.#accepted.delete(keyOf(tenant, id));
@@ -617,9 +617,9 @@ export class PartitionOwner {
   }
 
   /** Returns the final result that is stored for a trace. */
-  async #finalOf(key: ResultKey): Promise<ResultBody | undefined> {
+  async #finalOf(key: ResultKey): Promise<Kept<ResultBody> | undefined> {
     const [result] = await this.#settings.backend.results.get([key], "latest");
-    return result?.isFinal === true ? fromBytes<ResultBody>(result.body) : undefined;
+    return result?.isFinal === true ? readKept<ResultBody>(result) : undefined;
   }
 
   /** Notes that a trace with an id that its client has made has ended. */
@@ -697,6 +697,14 @@ export class PartitionOwner {
     ];
     return error instanceof FlowError && codes.includes(error.code);
   }
+}
+
+function toldOf(
+  { outcome, revision }: Kept<ResultBody & { readonly kind: "outcome" }>,
+  tenant: string,
+  id: string,
+): Told {
+  return { kind: "outcome", tenant, id, outcome, revision };
 }
 
 const keyOf = (tenant: string, id: string): string => `${tenant}\u0000${id}`;

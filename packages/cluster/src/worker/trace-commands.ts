@@ -2,14 +2,15 @@ import { FlowError, FlowErrorCode, type FlowRun } from "penguiflow";
 import type { Offered, StoredResult } from "penguiflow/adapter";
 import { readOutcome, readValue, writeError } from "penguiflow/durable";
 import { type Answer, keyOf, type ResultBody, type Told, type TraceCommand } from "../form/command.ts";
-import { fromBytes, toBytes } from "../form/text.ts";
+import { type Kept, readKept } from "../form/kept.ts";
+import { toBytes } from "../form/text.ts";
 import type { WorkerSettings } from "./settings.ts";
 
 /** Parts of an owner that {@link TraceCommands} calls. */
 export interface TraceCommandsHost {
   readonly settings: WorkerSettings;
   readonly partition: string;
-  putResult(result: StoredResult): Promise<"stored" | "superseded">;
+  putResult(result: StoredResult): Promise<number | "superseded">;
   /** Stores that a trace was cancelled before its message was read, unless it has a final result. */
   putCancelled(tenant: string, id: string, reason: string | undefined): Promise<void>;
   /** Resolves once a trace that was cancelled has its final result. */
@@ -83,7 +84,7 @@ export class TraceCommands {
     run: FlowRun<unknown, unknown>,
     item: Offered,
     command: TraceCommand,
-  ): Promise<Answer | "moved"> {
+  ): Promise<StoredAnswer | "moved"> {
     const version = await this.#host.elsewhere(command);
     if (version === undefined) return await this.#answered(run, item, command);
     await this.#host.move(item, command, version);
@@ -91,7 +92,7 @@ export class TraceCommands {
   }
 
   /** Returns the stored answer to a command, which is carried out unless that was done before. */
-  async #answered(run: FlowRun<unknown, unknown>, item: Offered, command: TraceCommand): Promise<Answer> {
+  async #answered(run: FlowRun<unknown, unknown>, item: Offered, command: TraceCommand): Promise<StoredAnswer> {
     const { partition } = this.#host;
     const { tenant, nonce } = command;
     const key = { partition, tenant, id: nonce };
@@ -107,7 +108,7 @@ export class TraceCommands {
       answer = { kind: "undone", error: writeError(error) };
     }
     const put = await this.#host.putResult({ key, isFinal: true, body: toBytes(answer), keepMs: ANSWER_MS });
-    return put === "stored" ? answer : ((await this.#kept<Answer>(tenant, nonce)) ?? answer);
+    return put === "superseded" ? ((await this.#kept<Answer>(tenant, nonce)) ?? answer) : { ...answer, revision: put };
   }
 
   async #perform(run: FlowRun<unknown, unknown>, { sequence }: Offered, command: TraceCommand): Promise<void> {
@@ -136,11 +137,10 @@ export class TraceCommands {
         return;
       case "retryFailed": {
         const result = await this.#kept<ResultBody>(tenant, id);
-        const hasFailed = result?.kind === "outcome" && readOutcome(result.outcome).status === "failed";
         // the result of a trace that was retried before and has completed stays
-        if (hasFailed) {
+        if (result?.kind === "outcome" && readOutcome(result.outcome).status === "failed") {
           await run.intake.confirm();
-          await results.forget([key]);
+          await results.forget([{ key, revision: result.revision }]);
         }
         await run.recovery.retryFailed(id, { tenant });
         host.retried();
@@ -149,10 +149,12 @@ export class TraceCommands {
       case "find":
         if (!(await host.has(run, tenant, id))) throw unknownTrace(tenant, id);
         return;
-      case "discard":
+      case "discard": {
+        const [result] = await results.get([key], "latest");
         await run.recovery.discard(id, { tenant });
-        await results.forget([key]);
+        if (result !== undefined) await results.forget([{ key, revision: result.revision }]);
         await host.discarded(tenant, id);
+      }
     }
   }
 
@@ -166,14 +168,21 @@ export class TraceCommands {
     const key = { partition, tenant, id: token };
     const body = toBytes({ nonce } satisfies Claim);
     const claim = await this.#kept<Claim>(tenant, token);
-    if (claim === undefined) await this.#host.putResult({ key, isFinal: true, body, keepMs: ANSWER_MS });
+    const put =
+      claim === undefined
+        ? await this.#host.putResult({ key, isFinal: true, body, keepMs: ANSWER_MS })
+        : claim.revision;
+    const forgetClaim = async (): Promise<void> => {
+      // one of another owner stays
+      if (put !== "superseded") await settings.backend.results.forget([{ key, revision: put }]);
+    };
     try {
       const { outcome } = await run.pauses.answer(token, readValue(command.value), { tenant });
       const text = await this.#host.answered(tenant, id, token);
       outcome.catch(async (error: unknown) => {
         const isOpenAgain = error instanceof FlowError && error.code === FlowErrorCode.RESUME_INVALID;
         if (isOpenAgain && text !== undefined) {
-          const reopening = [settings.backend.results.forget([key]), this.#host.reopened(tenant, id, token, text)];
+          const reopening = [forgetClaim(), this.#host.reopened(tenant, id, token, text)];
           await Promise.allSettled(reopening);
         }
         this.#host.tell(inbox, { kind: "undone", tenant, id, nonce, error: writeError(error) });
@@ -182,17 +191,20 @@ export class TraceCommands {
       if (!(error instanceof FlowError) || this.#host.isLost(error)) throw error;
       await run.intake.confirm();
       if (claim?.nonce === nonce && error.code === FlowErrorCode.PAUSE_USED) return;
-      if (claim === undefined) await settings.backend.results.forget([key]);
+      if (claim === undefined) await forgetClaim();
       throw error;
     }
   }
 
-  async #kept<Body>(tenant: string, id: string): Promise<Body | undefined> {
+  async #kept<Body extends object>(tenant: string, id: string): Promise<Kept<Body> | undefined> {
     const { partition, settings } = this.#host;
     const [kept] = await settings.backend.results.get([{ partition, tenant, id }], "latest");
-    return kept?.isFinal === true ? fromBytes<Body>(kept.body) : undefined;
+    return kept?.isFinal === true ? readKept<Body>(kept) : undefined;
   }
 }
+
+/** An answer, with the revision of its result. */
+type StoredAnswer = Answer & { readonly revision?: number | undefined };
 
 /** Names the command that was the first to answer a pause. */
 interface Claim {

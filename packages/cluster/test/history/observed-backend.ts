@@ -44,12 +44,15 @@ export function observedBackend(backend: ClusterBackend, note: Note): ClusterBac
       async put(all) {
         const answers = await results.put(all);
         for (const [index, { key, isFinal, body }] of all.entries())
-          if (isFinal) note({ type: "result", ...key, outcome: outcomeOf(body), answer: answers[index]! });
+          if (isFinal) {
+            const answer = answers[index] === "superseded" ? "superseded" : "stored";
+            note({ type: "result", ...key, outcome: outcomeOf(body), answer });
+          }
         return answers;
       },
-      async forget(keys) {
-        await results.forget(keys);
-        for (const key of keys) note({ type: "forgotten", ...key });
+      async forget(kept) {
+        await results.forget(kept);
+        for (const { key } of kept) note({ type: "forgotten", ...key });
       },
     },
     [Symbol.asyncDispose]: () => backend[Symbol.asyncDispose](),

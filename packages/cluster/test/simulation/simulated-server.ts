@@ -6,7 +6,7 @@ import {
   type Random,
   type SharedLease,
 } from "penguiflow";
-import type { ClusterBackend, Intake, ResultKey, StoredResult } from "penguiflow/adapter";
+import type { ClusterBackend, Intake, KeptResult, ResultKey } from "penguiflow/adapter";
 import type { SeededSchedule } from "../../../core/src/testing/simulation/seeded-schedule.ts";
 import { wrapPartition } from "../../../core/src/testing/kit/wrap-partition.ts";
 import { MemoryIntake } from "../../src/memory/memory-intake.ts";
@@ -58,7 +58,7 @@ export class SimulatedServer {
   /** The last opening of each partition. */
   readonly #latest = new Map<string, CheckpointPartition>();
   /** Results as a follower has them. */
-  readonly #stale = new Map<string, StoredResult | undefined>();
+  readonly #stale = new Map<string, KeptResult | undefined>();
   /** The last epoch that each machine has opened of each partition. */
   readonly #epochs = new Map<string, number>();
   /** Times at which the machines' watches are told everything again, after a cut. */
@@ -88,11 +88,14 @@ export class SimulatedServer {
         results: {
           put: async (all) => {
             for (const { key } of all) await this.#keepStale(key);
-            if (defect === "result overwritten") await results.forget(all.map(({ key }) => key));
+            if (defect === "result overwritten") {
+              const kept = await results.get(all.map(({ key }) => key));
+              await results.forget(kept.filter((one) => one !== undefined));
+            }
             return await results.put(all);
           },
           get: (keys) => results.get(keys),
-          forget: (keys) => results.forget(keys),
+          forget: (kept) => results.forget(kept),
         },
         registry: new MemoryRegistry(clock),
         wire: { publish() {}, subscribe: () => ({ [Symbol.dispose]() {} }) },
@@ -176,7 +179,7 @@ export class SimulatedServer {
               this.#happens("a result is stale") ? this.#stale.get(JSON.stringify(key)) : found[index],
             );
           }),
-        forget: (keys) => call(() => results.forget(keys), true),
+        forget: (kept) => call(() => results.forget(kept), true),
       },
       registry: {
         get: (key) => call(() => registry.get(key)),

@@ -14,7 +14,7 @@ export { summarize } from "../history/summarize.ts";
 export type { BackendFigures, ClusterBackend } from "../ports/cluster-backend.ts";
 export type { Intake, IntakeLimit, Offer, Offered } from "../ports/intake.ts";
 export type { Registry, RegistryEntry } from "../ports/registry.ts";
-export type { ResultKey, ResultStore, StoredResult } from "../ports/result-store.ts";
+export type { KeptResult, ResultKey, ResultRevision, ResultStore, StoredResult } from "../ports/result-store.ts";
 export type { Wire } from "../ports/wire.ts";
 export { partitionFenced, partitionLeased, sharedLeaseEnded } from "../ports/checkpoint-errors.ts";
 export { requireLogAppend, requireLogRange, requireLogTrim } from "../ports/log-arguments.ts";
