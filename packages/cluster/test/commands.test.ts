@@ -1,4 +1,4 @@
-import { create, type FlowError, type Logger, payloadNode, systemClock } from "penguiflow";
+import { create, type FlowError, type Logger, payloadNode, type Schema, systemClock } from "penguiflow";
 import type { ClusterBackend, Intake, ResultRevision } from "penguiflow/adapter";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { clusterOn } from "../src/cluster.ts";
@@ -50,11 +50,50 @@ const losing =
     },
   });
 
-function asking() {
-  const asks = payloadNode(
-    "asks",
-    async (cents: number, ctx) => `${cents}: ${await ctx.pause<string>({ reason: "Pay?" })}`,
-  );
+/** Cuts a worker off from its backend. */
+function cutBy(link: { readonly isCut: boolean }, backend: ClusterBackend): ClusterBackend {
+  const reached = <Port extends object>(port: Port): Port =>
+    new Proxy(port, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name, target);
+        if (typeof value !== "function") return value;
+        return (...args: readonly unknown[]): unknown => {
+          if (link.isCut) return Promise.reject(new Error("cut off"));
+          const answer = (value as (...given: readonly unknown[]) => unknown).apply(target, [...args]);
+          return answer instanceof Promise
+            ? answer.then((opened: unknown) =>
+                typeof opened === "object" && opened !== null && "renew" in opened ? reached(opened) : opened,
+              )
+            : answer;
+        };
+      },
+    });
+  const { checkpoints, intake, results, registry } = backend;
+  return {
+    ...backend,
+    checkpoints: reached(checkpoints),
+    intake: reached(intake),
+    results: reached(results),
+    registry: reached(registry),
+  };
+}
+
+/** A flow that asks. @param check - called before an answer is checked */
+function asking(check?: () => Promise<void>) {
+  const resumeSchema: Schema<string> = {
+    "~standard": {
+      version: 1,
+      vendor: "test",
+      validate: async (value) => {
+        await check!();
+        return typeof value === "string" ? { value } : { issues: [{ message: "It is no text" }] };
+      },
+    },
+  };
+  const asks = payloadNode("asks", async (cents: number, ctx) => {
+    const answer = await ctx.pause({ reason: "Pay?", ...(check && { resumeSchema }) });
+    return `${cents}: ${String(answer)}`;
+  });
   return create(asks.to(), { name: "asking", logger: SILENT });
 }
 
@@ -79,6 +118,55 @@ describe("a command", () => {
     expect(end.status === "completed" && end.result).toBe("240: yes");
     expect(await codeOf(client.resume(flow, paused.pauses[0]!.token, "no"))).toBe("PAUSE_USED");
     await client.cancel(flow, "bill");
+  });
+
+  test("that answers a pause with what does not fit is refused, although the wire loses that", async () => {
+    const { worker, client } = app(losing("done", "undone"), HASTY);
+    const flow = asking(async () => {});
+    worker.run(flow);
+    const paused = await client.outcome(flow, 240, { id: "bill" });
+    if (paused.status !== "paused") throw new Error(`Expected "paused", got "${paused.status}"`);
+    const [pause] = paused.pauses;
+    for (const unfit of [7, null]) {
+      const refused = await client.resume(flow, pause!.token, unfit).catch((error: unknown) => error as FlowError);
+      expect(refused).toMatchObject({ code: "RESUME_INVALID", details: { issues: [{ message: "It is no text" }] } });
+    }
+    const end = await client.resume(flow, pause!.token, "yes");
+    expect(end.status === "completed" && end.result).toBe("240: yes");
+  });
+
+  test("that answers a pause with what does not fit is refused by the worker that has taken over", async () => {
+    const real = memoryBackend();
+    open.push(real);
+    const link = { isCut: false };
+    const checked: string[] = [];
+    const begin = (name: string, backend: ClusterBackend) => {
+      const options = { name: "app", backend, partitions: 1, leaseMs: 200, logger: SILENT };
+      const worker = clusterOn(thisMachine, options).worker({ name, drainMs: 0 });
+      open.push(worker);
+      // the check of the first worker never ends
+      const check = async (): Promise<void> => {
+        checked.push(name);
+        if (name === "one") await new Promise<never>(() => {});
+      };
+      const flow = asking(check);
+      worker.run(flow);
+      return flow;
+    };
+    const flow = begin("one", cutBy(link, real));
+    const client = clusterOn(thisMachine, { name: "app", backend: real, partitions: 1, logger: SILENT }).client();
+    open.push(client);
+    const paused = await client.outcome(flow, 240, { id: "bill" });
+    if (paused.status !== "paused") throw new Error(`Expected "paused", got "${paused.status}"`);
+    const [pause] = paused.pauses;
+    const refused = codeOf(client.resume(flow, pause!.token, 7));
+    await vi.waitFor(() => expect(checked).toEqual(["one"]));
+    link.isCut = true;
+    begin("two", real);
+    expect(await refused).toBe("RESUME_INVALID");
+    expect(checked).toEqual(["one", "two"]);
+    const end = await client.resume(flow, pause!.token, "yes");
+    expect(end.status === "completed" && end.result).toBe("240: yes");
   });
 
   test("that is refused before the answer to its offer comes is refused, and ends no process", async () => {

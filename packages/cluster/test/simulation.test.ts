@@ -20,7 +20,7 @@ test("a cluster keeps its guarantees while workers die, are suspended and cut of
     for (const status of run.outcomes.keys()) outcomes.add(status);
   }
   expect(outcomes).toEqual(new Set(["completed", "failed", "cancelled"]));
-  expect(faults.size).toBe(13);
+  expect(faults.size).toBe(14);
 });
 
 test("an item whose trace has to be looked up first is not overtaken by the one behind it in its lane", async () => {
@@ -44,6 +44,7 @@ describe("the simulation finds a planted defect", () => {
     "result overwritten": /^Result: a second one/,
     "signal of a command stored again": /^Signal: /,
     "lost owners not counted": /has not settled/,
+    "unfit answer told by the wire alone": /The answer "something else .* has not settled/,
     "ended lease renewed": /^Fence: ".*" of .* began in epoch/,
   };
   test.for(DEFECTS)("%s", { timeout: 120_000 }, async (defect) => {

@@ -1,4 +1,5 @@
 import { create, type FlowError, type Logger, payloadNode } from "penguiflow";
+import type { ClusterBackend } from "penguiflow/adapter";
 import { afterEach, expect, test } from "vitest";
 import { type Client, cluster, type FlowRef, memoryBackend, type Worker } from "../src/index.ts";
 
@@ -11,9 +12,14 @@ afterEach(async () => {
 });
 
 /** A cluster, and how often the traces of each id were run by each version. */
-function begin({ partitions = 4, keepMs = 60_000 } = {}) {
-  const backend = memoryBackend();
-  open.push(backend);
+function begin({ partitions = 4, keepMs = 60_000, isDeaf = false } = {}) {
+  const memory = memoryBackend();
+  const wire: ClusterBackend["wire"] = {
+    publish: () => {},
+    subscribe: (subject, receive) => memory.wire.subscribe(subject, receive),
+  };
+  const backend = isDeaf ? { ...memory, wire } : memory;
+  open.push(memory);
   const app = cluster({ name: "app", backend, partitions, leaseMs: 300, keepMs, logger: SILENT });
   const runs = new Map<string, string[]>();
   const flowOf = (version: string) => {
@@ -142,6 +148,23 @@ test("a cancel finds the trace of an id in an earlier version, and keeps an id t
   await later.cancel(orders, "never sent");
   expect((await later.outcome(pinned("1"), "hat", { id: "never sent" })).status).toBe("cancelled");
   expect(runs.has("never sent")).toBe(false);
+});
+
+test("a command that is given to the version of its id is answered, although the wire loses every note", async () => {
+  const { app, runs, worker, client } = begin({ isDeaf: true });
+  await worker("1");
+  const caller = client();
+  const waiting = caller.outcome(orders, "wait", { id: "old" });
+  await until(() => runs.has("old"));
+  await worker("2");
+  await app.release(orders, "2");
+  const later = client();
+  await until(async () => (await later.call(orders, "hat")) === "hat by 2");
+  // nobody has chosen a version for it: it goes to the second, which gives it to the first
+  await later.signal(orders, "old", "hello", 1);
+  expect(await codeOf(later.retryFailed(orders, "old"))).toBe("TRACE_UNKNOWN");
+  await later.cancel(orders, "old");
+  expect((await waiting).status).toBe("cancelled");
 });
 
 test("a version without a worker is not released, nor a second one while ids of the first are without an owner", async () => {

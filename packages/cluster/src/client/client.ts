@@ -7,9 +7,11 @@ import {
   type BindingBody,
   type CallCommand,
   type Command,
+  type CommandRecord,
   type Note,
   ownerSubject,
   type ResultBody,
+  unfitIdOf,
 } from "../form/command.ts";
 import { Gatherer } from "../form/gather.ts";
 import { sleep } from "../form/machine.ts";
@@ -87,17 +89,21 @@ interface OrderOptions {
   readonly refuse?: (error: unknown) => void;
 }
 
+/** What becomes of an answer to a pause that does not fit. */
+type Unfit = Required<Pick<OrderOptions, "nonce" | "refuse">>;
+
 /** A command whose answer is awaited. */
 interface Sent {
-  /** Key of its answer in the result store. */
+  /** Key of the result that is looked for: its answer, or that this one did not fit. */
   readonly key: ResultKey;
   readonly since: number;
-  readonly settle: (answer: StoredAnswer) => void;
+  readonly settle: (answer: Answer, stored: ResultRevision | undefined) => void;
   readonly reject: (error: unknown) => void;
+  /** Returns the partition of a version that it was given to. */
+  readonly partitionIn: (version: string) => string;
+  /** Result that is forgotten once the wait ends: the owner needs it until the answer to a pause has proved to fit. */
+  readonly accepted?: ResultRevision | undefined;
 }
-
-/** An answer, with the revision of its result if it is stored. */
-type StoredAnswer = Answer & { readonly revision?: number | undefined };
 
 const OFFERS_AT_ONCE = 500;
 const LOOKUPS_AT_ONCE = 500;
@@ -583,7 +589,10 @@ export class Client implements AsyncDisposable {
     return () => {
       cancelTimer?.();
       signal?.removeEventListener("abort", aborted);
-      if (nonce !== undefined) this.#sent.delete(nonce);
+      if (nonce !== undefined) {
+        this.#forgetSoon(this.#sent.get(nonce)?.accepted);
+        this.#sent.delete(nonce);
+      }
       listeners.delete(listener);
       if (listeners.size === 0) this.#listeners.delete(key);
     };
@@ -634,31 +643,47 @@ export class Client implements AsyncDisposable {
   ): Promise<void> {
     const { lane = COMMAND_LANE, nonce = this.#nonce(), refuse } = options;
     const { partition = partitionOf(deployment, tenant, id) } = options;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const { promise, resolve, reject } = Promise.withResolvers<ResultRevision | undefined>();
     // the answer may come before the offer's, while nothing awaits it yet
     promise.catch(() => {});
     const key = { partition, tenant, id: nonce };
-    const settle = (answer: StoredAnswer): void => {
+    const settle = (answer: Answer, stored: ResultRevision | undefined): void => {
       this.#sent.delete(nonce);
-      this.#forgetSoon(key, answer.revision);
-      if (answer.kind === "done") resolve();
+      if ((answer.kind === "undone" || refuse === undefined) && stored?.key.id === nonce) this.#forgetSoon(stored);
+      if (answer.kind === "done") resolve(stored);
       else reject(readError(answer.error));
     };
     const since = this.#settings.machine.clock.now();
-    this.#sent.set(nonce, { key, since, settle, reject });
+    const partitionIn = (version: string): string => partitionOf({ ...deployment, version }, tenant, id);
+    this.#sent.set(nonce, { key, since, settle, reject, partitionIn });
     this.#pollSoon();
     try {
       const at = this.#settings.machine.clock.epochNow();
       const command = { ...order, tenant, id, inbox: this.#inbox, nonce, at } as Command;
       await this.#send(deployment, lane, nonce, command, partition);
-      await promise;
+      const accepted = await promise;
       // whether an answer fits is known only once its handler has it
       if (refuse !== undefined)
-        this.#sent.set(nonce, { key, since: Infinity, settle: refusing(refuse), reject: refuse });
+        this.#awaitFit({ ...key, id: unfitIdOf(nonce) }, { nonce, accepted, refuse, partitionIn });
     } catch (error) {
       this.#sent.delete(nonce);
       throw error;
     }
+  }
+
+  /** Waits whether an accepted answer to a pause does not fit, until the wait for its trace ends. */
+  #awaitFit(
+    key: ResultKey,
+    { nonce, accepted, refuse, partitionIn }: Pick<Sent, "accepted" | "partitionIn"> & Unfit,
+  ): void {
+    const settle = (answer: Answer): void => {
+      if (answer.kind === "done") return;
+      // both results stay: the command, if it is carried out again, must not answer the pause again
+      this.#sent.delete(nonce);
+      refuse(readError(answer.error));
+    };
+    const since = this.#settings.machine.clock.now();
+    this.#sent.set(nonce, { key, since, settle, reject: refuse, partitionIn, accepted });
   }
 
   #nonce(): string {
@@ -684,7 +709,7 @@ export class Client implements AsyncDisposable {
   #receive(body: Uint8Array): void {
     const note = readMessage<Note>(body);
     if (note === undefined) return;
-    if (note.kind === "done" || note.kind === "undone") this.#sent.get(note.nonce)?.settle(note);
+    if (note.kind === "done" || note.kind === "undone") this.#sent.get(note.nonce)?.settle(note, note.stored);
     const heard = heardFrom(note);
     if (heard === undefined) return;
     const listeners = this.#listeners.get(listenersKey(note.flow, note.tenant, note.id));
@@ -696,7 +721,11 @@ export class Client implements AsyncDisposable {
       if (heard.type === "refused" && heard.digest !== digest) continue;
       hear(heard);
       if (heard.type === "outcome" && id.startsWith(this.#inbox))
-        this.#forgetSoon({ partition: partitionOf(deployment, tenant, id), tenant, id }, heard.revision);
+        if (heard.revision !== undefined)
+          this.#forgetSoon({
+            key: { partition: partitionOf(deployment, tenant, id), tenant, id },
+            revision: heard.revision,
+          });
     }
   }
 
@@ -715,7 +744,7 @@ export class Client implements AsyncDisposable {
         .catch((error: unknown) => this.#settings.logger.warn("results_not_read", { error: errorPayload(error) }))
         .finally(() => {
           this.#looking = undefined;
-          if (this.#listeners.size + this.#toForget.length > 0 || this.#hasUnanswered) this.#pollSoon();
+          if (this.#listeners.size + this.#toForget.length + this.#sent.size > 0) this.#pollSoon();
         });
     }, POLL_MS);
   }
@@ -774,27 +803,26 @@ export class Client implements AsyncDisposable {
     return records.map((record) => (record === undefined ? undefined : fromBytes<BindingBody>(record.body).version));
   }
 
-  /** Whether the answer to a command is still to come. */
-  get #hasUnanswered(): boolean {
-    return this.#sent.values().some(({ since }) => since < Infinity);
-  }
-
   /** Looks for answers to commands that this client was not told. */
   async #lookForAnswers(old: number): Promise<void> {
-    const due = [...this.#sent.values()].filter(({ since }) => since < old).slice(0, LOOKUPS_AT_ONCE);
+    const due = [...this.#sent].filter(([, { since }]) => since < old).slice(0, LOOKUPS_AT_ONCE);
     if (due.length === 0) return;
-    const answers = await this.#settings.backend.results.get(
-      due.map(({ key }) => key),
+    const records = await this.#settings.backend.results.get(
+      due.map(([, { key }]) => key),
       "latest",
     );
-    for (const [index, { settle }] of due.entries()) {
-      const answer = answers[index];
-      if (answer !== undefined) settle(readKept<Answer>(answer));
+    for (const [index, [nonce, sent]] of due.entries()) {
+      const found = records[index];
+      // another answer may have come meanwhile
+      if (found === undefined || this.#sent.get(nonce) !== sent) continue;
+      const record = fromBytes<CommandRecord>(found.body);
+      if (record.kind !== "moved") sent.settle(record, { key: sent.key, revision: found.revision });
+      else this.#sent.set(nonce, { ...sent, key: { ...sent.key, partition: sent.partitionIn(record.version) } });
     }
   }
 
-  #forgetSoon(key: ResultKey, revision: number | undefined): void {
-    if (!this.#repeated.delete(key.id) && revision !== undefined) this.#toForget.push({ key, revision });
+  #forgetSoon(stored: ResultRevision | undefined): void {
+    if (stored !== undefined && !this.#repeated.delete(stored.key.id)) this.#toForget.push(stored);
   }
 
   /** Removes results of ids that only this client knows and has been told. */
@@ -806,12 +834,5 @@ export class Client implements AsyncDisposable {
 }
 
 type DistributiveOmit<Union, Keys extends PropertyKey> = Union extends unknown ? Omit<Union, Keys> : never;
-
-/** Receives what comes after the answer to a command: a refusal. */
-const refusing =
-  (refuse: (error: unknown) => void) =>
-  (answer: StoredAnswer): void => {
-    if (answer.kind === "undone") refuse(readError(answer.error));
-  };
 
 const listenersKey = (flow: string, tenant: string, id: string): string => `${flow}\u0000${tenant}\u0000${id}`;

@@ -37,8 +37,7 @@ export function heardFrom(note: Note): Heard | undefined {
 
 /** Reads a stored result. */
 export function heardFromResult(body: Kept<ResultBody>, id: string): Heard {
-  if (body.kind === "outcome")
-    return { type: "outcome", outcome: readOutcome(body.outcome), revision: body.revision };
+  if (body.kind === "outcome") return { type: "outcome", outcome: readOutcome(body.outcome), revision: body.revision };
   return { type: "pauses", pauses: body.pauses.map((pause) => pauseFrom(pause, id)) };
 }
 

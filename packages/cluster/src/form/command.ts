@@ -1,4 +1,5 @@
 import type { EmitOptions } from "penguiflow";
+import type { ResultRevision } from "penguiflow/adapter";
 
 /** A message for a flow. */
 export interface CallCommand {
@@ -49,19 +50,29 @@ export type Command = CallCommand | TraceCommand;
 export type Note = { readonly flow: string } & Told;
 
 /** News of a trace. */
-export type Told = { readonly tenant: string; readonly id: string } & (
+export type Told = { readonly tenant: string; readonly id: string } &
   /** `revision` is that of the stored result. */
-  | { readonly kind: "outcome"; readonly outcome: string; readonly revision?: number | undefined }
-  /** `digest` is that of the refused call: another one of its id may be in flight. */
-  | { readonly kind: "refused"; readonly error: string; readonly digest: string }
-  | { readonly kind: "chunk"; readonly chunk: string }
-  | { readonly kind: "pause"; readonly pause: string }
-  /** Absent is the revision of an answer that is not stored. */
-  | (Answer & { readonly nonce: string; readonly revision?: number | undefined })
-);
+  (
+    | { readonly kind: "outcome"; readonly outcome: string; readonly revision?: number | undefined }
+    /** `digest` is that of the refused call: another one of its id may be in flight. */
+    | { readonly kind: "refused"; readonly error: string; readonly digest: string }
+    | { readonly kind: "chunk"; readonly chunk: string }
+    | { readonly kind: "pause"; readonly pause: string }
+    /** `stored` is where it is among the results. */
+    | (Answer & { readonly nonce: string; readonly stored?: ResultRevision | undefined })
+  );
 
-/** Answer to a command. It is stored as a result, with the nonce of the command as its id. */
+/** Answer to a command. */
 export type Answer = { readonly kind: "done" } | { readonly kind: "undone"; readonly error: string };
+
+/**
+ * Body of the result with the nonce of a command as its id: its answer, or the version that it was given to, in whose
+ * partition its answer is.
+ */
+export type CommandRecord = Answer | { readonly kind: "moved"; readonly version: string };
+
+/** Id of the result which says that an answer to a pause was accepted and did not fit, after the nonce of its command. */
+export const unfitIdOf = (nonce: string): string => `${nonce}.unfit`;
 
 /** Body of a stored result. */
 export type ResultBody =

@@ -97,7 +97,9 @@ export class IdBindings {
     return version === this.#deployment.version ? undefined : version;
   }
 
-  async #finalsIn(places: readonly (readonly [CallCommand, string])[]): Promise<ReadonlyMap<CallCommand, Kept<ResultBody>>> {
+  async #finalsIn(
+    places: readonly (readonly [CallCommand, string])[],
+  ): Promise<ReadonlyMap<CallCommand, Kept<ResultBody>>> {
     const finals = new Map<CallCommand, Kept<ResultBody>>();
     if (places.length === 0) return finals;
     const keys = places.map(([{ tenant, id }, version]): ResultKey => {

@@ -3,6 +3,7 @@ import type { StoredResult } from "penguiflow/adapter";
 import { keyOf, type ResultBody } from "../form/command.ts";
 import { sleep } from "../form/machine.ts";
 import { toBytes } from "../form/text.ts";
+import type { TracePause } from "./pause-claims.ts";
 import type { WorkerSettings } from "./settings.ts";
 
 /** Parts of an owner that {@link OpenPauses} calls. */
@@ -13,6 +14,8 @@ export interface OpenPausesHost {
   putResult(result: StoredResult): Promise<number | "superseded">;
   /** Tells the callers of a trace of a pause. */
   tellPause(tenant: string, id: string, text: string): void;
+  /** Tells the sender of an answer to a pause, which is open, that it did not fit. */
+  settle(pause: TracePause): Promise<void>;
 }
 
 /** Milliseconds for which open pauses are kept: a year. The outcome of their trace replaces them. */
@@ -50,10 +53,11 @@ export class OpenPauses {
     const held = this.#held.signal;
     for (let waitMs = FIRST_RETRY_MS; !held.aborted; waitMs = Math.min(2 * waitMs, LONGEST_RETRY_MS)) {
       // it was answered meanwhile
-      if (waitMs > FIRST_RETRY_MS && this.#open.get(keyOf({ tenant, id }))?.has(token) !== true) return;
+      if (waitMs > FIRST_RETRY_MS && !this.has(tenant, id, token)) return;
       try {
         const text = makeText();
-        await this.keep(tenant, id, token, text);
+        await this.#keep(tenant, id, token, text);
+        await this.#host.settle({ tenant, id, token });
         this.#host.tellPause(tenant, id, text);
         return;
       } catch (error) {
@@ -63,22 +67,23 @@ export class OpenPauses {
     }
   }
 
+  /** Whether a pause waits for an answer. */
+  has(tenant: string, id: string, token: string): boolean {
+    return this.#open.get(keyOf({ tenant, id }))?.has(token) === true;
+  }
+
   /** Stores a pause among the open ones of its trace. */
-  async keep(tenant: string, id: string, token: string, text: string): Promise<void> {
+  async #keep(tenant: string, id: string, token: string, text: string): Promise<void> {
     const key = keyOf({ tenant, id });
     const pauses = this.#open.get(key) ?? new Map<string, string>();
     this.#open.set(key, pauses.set(token, text));
     await this.#put(tenant, id, pauses);
   }
 
-  /** Removes a pause that is answered. Returns its text, if it was open. */
-  async drop(tenant: string, id: string, token: string): Promise<string | undefined> {
+  /** Removes a pause that is answered. */
+  async drop(tenant: string, id: string, token: string): Promise<void> {
     const pauses = this.#open.get(keyOf({ tenant, id }));
-    const text = pauses?.get(token);
-    if (pauses === undefined || text === undefined) return undefined;
-    pauses.delete(token);
-    await this.#put(tenant, id, pauses);
-    return text;
+    if (pauses?.delete(token) === true) await this.#put(tenant, id, pauses);
   }
 
   /** Forgets the pauses of a trace that has ended. */

@@ -34,6 +34,7 @@ import type { Releases } from "../form/releases.ts";
 import { answerFailed } from "./failed-answer.ts";
 import { IdBindings, RENEW_SHARE } from "./id-bindings.ts";
 import { OpenPauses } from "./open-pauses.ts";
+import { PauseClaims } from "./pause-claims.ts";
 import type { RunningSettings } from "./settings.ts";
 import { TraceCommands } from "./trace-commands.ts";
 import { Trimmer } from "./trimmer.ts";
@@ -105,6 +106,8 @@ export class PartitionOwner {
   /** Traces that were cancelled before their message was read: by this owner, an earlier one is asked by `isOld`. */
   readonly #overtaken = new Set<string>();
   readonly #pauses: OpenPauses;
+  /** Present while a run has the partition, or is about to acquire it. */
+  #claims: PauseClaims | undefined;
   readonly #listeners = new Map<string, { readonly key: string; readonly inbox: string; readonly until: number }>();
   readonly #results: Gatherer<StoredResult, number | "superseded">;
   readonly #bindings: IdBindings;
@@ -147,6 +150,7 @@ export class PartitionOwner {
       tellPause: (tenant, id, text) => {
         for (const inbox of this.#inboxesOf(tenant, id)) this.#tell(inbox, { kind: "pause", tenant, id, pause: text });
       },
+      settle: async (pause) => await this.#claims?.settle(pause),
     });
     this.#whenOver = this.#own();
   }
@@ -243,6 +247,8 @@ export class PartitionOwner {
       nodes: this.#nodes,
       outbox: this.#outbox(),
     }) as FlowRun<unknown, unknown>;
+    const claims = this.#claimsOf(run);
+    this.#claims = claims;
     // one that takes long to read is left before it is open
     const stop = (): void => void run.stop().catch(() => {});
     const { signal: leaving } = this.#leaving;
@@ -269,7 +275,7 @@ export class PartitionOwner {
     try {
       await this.#bindings.turnOnIfReleased();
       if (this.#bindings.isOn) await this.bind();
-      await this.#serve(run, trimmer, AbortSignal.any([this.#leaving.signal, lost.signal]));
+      await this.#serve({ run, claims, trimmer }, AbortSignal.any([this.#leaving.signal, lost.signal]));
       const error = await Promise.race([run.closed, Promise.resolve()]);
       if (error !== undefined) throw error;
       return true;
@@ -284,7 +290,10 @@ export class PartitionOwner {
   }
 
   /** Reads the intake until the signal aborts. Items are taken beside each other: a blocked one delays only its lane. */
-  async #serve(run: FlowRun<unknown, unknown>, trimmer: Trimmer, signal: AbortSignal): Promise<void> {
+  async #serve(
+    { run, claims, trimmer }: Pick<Serving, "run" | "trimmer"> & { readonly claims: PauseClaims },
+    signal: AbortSignal,
+  ): Promise<void> {
     const { backend, maxInFlight } = this.#settings;
     const { promise: failed, reject: fail } = Promise.withResolvers<never>();
     failed.catch(() => {});
@@ -295,7 +304,7 @@ export class PartitionOwner {
     let isOld = true;
     const serving: Serving = {
       run,
-      commands: this.#commands(),
+      commands: this.#commands(claims),
       trimmer,
       looked: Promise.resolve(),
       accepting: new Map(),
@@ -493,16 +502,28 @@ export class PartitionOwner {
     });
   }
 
-  #commands(): TraceCommands {
+  #claimsOf(run: FlowRun<unknown, unknown>): PauseClaims {
+    return new PauseClaims({
+      settings: this.#settings,
+      partition: this.#name,
+      putResult: (result) => this.#results.add(result),
+      tell: (inbox, told) => this.#tell(inbox, told),
+      isOpen: ({ tenant, id, token }) => this.#pauses.has(tenant, id, token),
+      confirm: () => run.confirm(),
+    });
+  }
+
+  #commands(claims: PauseClaims): TraceCommands {
     return new TraceCommands({
       settings: this.#settings,
       partition: this.#name,
+      claims,
       putResult: (result) => this.#results.add(result),
       putCancelled: (tenant, id, reason) => this.#putCancelled(tenant, id, reason),
       whenResult: (run, tenant, id) => this.#whenResult(run, tenant, id),
       has: (run, tenant, id) => this.#has(run, tenant, id),
       answered: (tenant, id, token) => this.#pauses.drop(tenant, id, token),
-      reopened: (tenant, id, token, text) => this.#pauses.keep(tenant, id, token, text),
+      isOpen: (tenant, id, token) => this.#pauses.has(tenant, id, token),
       retried: () => (this.#inFlight += 1),
       discarded: async (tenant, id) => {
         if (this.#bindings.isOn) await this.#bindings.forget(tenant, id);

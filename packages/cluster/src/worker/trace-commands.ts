@@ -1,9 +1,18 @@
 import { FlowError, FlowErrorCode, type FlowRun } from "penguiflow";
-import type { Offered, StoredResult } from "penguiflow/adapter";
+import type { Offered, ResultKey, ResultRevision, StoredResult } from "penguiflow/adapter";
 import { readOutcome, readValue, writeError } from "penguiflow/durable";
-import { type Answer, keyOf, type ResultBody, type Told, type TraceCommand } from "../form/command.ts";
+import {
+  type Answer,
+  type CommandRecord,
+  keyOf,
+  type ResultBody,
+  type Told,
+  type TraceCommand,
+  unfitIdOf,
+} from "../form/command.ts";
 import { type Kept, readKept } from "../form/kept.ts";
 import { toBytes } from "../form/text.ts";
+import { ANSWER_MS, type PauseClaims } from "./pause-claims.ts";
 import type { WorkerSettings } from "./settings.ts";
 
 /** Parts of an owner that {@link TraceCommands} calls. */
@@ -17,10 +26,11 @@ export interface TraceCommandsHost {
   whenResult(run: FlowRun<unknown, unknown>, tenant: string, id: string): Promise<void>;
   /** Whether a trace is under way or has left a result. */
   has(run: FlowRun<unknown, unknown>, tenant: string, id: string): Promise<boolean>;
-  /** Removes a pause that is answered. Returns its text. */
-  answered(tenant: string, id: string, token: string): Promise<string | undefined>;
-  /** Stores a pause whose answer did not fit: it is open again. */
-  reopened(tenant: string, id: string, token: string, text: string): Promise<void>;
+  readonly claims: PauseClaims;
+  /** Removes a pause that is answered. */
+  answered(tenant: string, id: string, token: string): Promise<void>;
+  /** Whether a pause waits for an answer. */
+  isOpen(tenant: string, id: string, token: string): boolean;
   /** Called when a trace is given up. */
   discarded(tenant: string, id: string): Promise<void>;
   /** Returns the other version that the trace of a command belongs to. */
@@ -34,14 +44,17 @@ export interface TraceCommandsHost {
   isLost(error: unknown): boolean;
 }
 
-/** Milliseconds for which the answers to commands are kept for their senders. */
-const ANSWER_MS = 3_600_000;
+/** An answer, and where it is stored. */
+interface Answered {
+  readonly answer: Answer;
+  readonly stored: ResultRevision | undefined;
+}
 
 /**
  * Carries out the commands for the traces of a partition that a run holds: those of one trace in their order. Once one
  * finds that the partition is lost, those behind it are left for the next owner. The answer to a command is
  * stored before the command is consumed: a later owner that finds it does not carry the command out again, and its sender
- * finds it where the wire has lost it.
+ * finds it where the wire has lost it. So is the version that a command was given to.
  */
 export class TraceCommands {
   readonly #host: TraceCommandsHost;
@@ -70,45 +83,52 @@ export class TraceCommands {
   ): Promise<void> {
     const { tenant, id, inbox, nonce } = command;
     const trace = keyOf(command);
-    const answering = Promise.all([this.#last.get(trace), accepted]).then(() =>
-      this.#movedOrAnswered(run, item, command),
-    );
+    const answering = Promise.all([this.#last.get(trace), accepted]).then(() => this.#answered(run, item, command));
     this.#last.set(trace, answering);
-    const answer = await answering;
+    const answered = await answering;
     if (this.#last.get(trace) === answering) this.#last.delete(trace);
     await run.intake.consume({ lane: item.lane, sequence: item.sequence });
-    if (answer !== "moved") this.#host.tell(inbox, { ...answer, tenant, id, nonce });
+    if (answered !== undefined)
+      this.#host.tell(inbox, { ...answered.answer, tenant, id, nonce, stored: answered.stored });
   }
 
-  async #movedOrAnswered(
-    run: FlowRun<unknown, unknown>,
-    item: Offered,
-    command: TraceCommand,
-  ): Promise<StoredAnswer | "moved"> {
-    const version = await this.#host.elsewhere(command);
-    if (version === undefined) return await this.#answered(run, item, command);
-    await this.#host.move(item, command, version);
-    return "moved";
-  }
-
-  /** Returns the stored answer to a command, which is carried out unless that was done before. */
-  async #answered(run: FlowRun<unknown, unknown>, item: Offered, command: TraceCommand): Promise<StoredAnswer> {
-    const { partition } = this.#host;
+  /**
+   * Returns the stored answer to a command, which is carried out unless that was done before; `undefined` when another
+   * version answers it.
+   */
+  async #answered(run: FlowRun<unknown, unknown>, item: Offered, command: TraceCommand): Promise<Answered | undefined> {
+    const { partition, claims, settings } = this.#host;
     const { tenant, nonce } = command;
     const key = { partition, tenant, id: nonce };
-    const earlier = await this.#kept<Answer>(tenant, nonce);
-    if (earlier !== undefined) return earlier;
-    let answer: Answer = { kind: "done" };
+    // an answer that did not fit may be refused before it is known to be accepted
+    const ids = command.kind === "resume" ? [nonce, unfitIdOf(nonce)] : [nonce];
+    const keys = ids.map((id) => ({ ...key, id }));
+    const earlier = (await settings.backend.results.get(keys, "latest")).find((one) => one !== undefined);
+    if (earlier !== undefined) return answeredBy(readKept<CommandRecord>(earlier), earlier.key);
+    const record = await this.#carriedOut(run, item, command);
+    const put = await this.#host.putResult({ key, isFinal: true, body: toBytes(record), keepMs: ANSWER_MS });
+    // its answer may not have fitted before it was stored
+    if (command.kind === "resume" && this.#host.isOpen(tenant, command.id, command.token)) await claims.settle(command);
+    if (put !== "superseded") return answeredBy({ ...record, revision: put }, key);
+    const other = await this.#kept<CommandRecord>(tenant, nonce);
+    return answeredBy(other ?? record, key);
+  }
+
+  async #carriedOut(run: FlowRun<unknown, unknown>, item: Offered, command: TraceCommand): Promise<CommandRecord> {
+    const version = await this.#host.elsewhere(command);
+    if (version !== undefined) {
+      await this.#host.move(item, command, version);
+      return { kind: "moved", version };
+    }
     try {
       await this.#perform(run, item, command);
+      return { kind: "done" };
     } catch (error) {
       if (!(error instanceof FlowError) || this.#host.isLost(error)) throw error;
       // this owner's knowledge of the trace may be old
       await run.intake.confirm();
-      answer = { kind: "undone", error: writeError(error) };
+      return { kind: "undone", error: writeError(error) };
     }
-    const put = await this.#host.putResult({ key, isFinal: true, body: toBytes(answer), keepMs: ANSWER_MS });
-    return put === "superseded" ? ((await this.#kept<Answer>(tenant, nonce)) ?? answer) : { ...answer, revision: put };
   }
 
   async #perform(run: FlowRun<unknown, unknown>, { sequence }: Offered, command: TraceCommand): Promise<void> {
@@ -163,35 +183,26 @@ export class TraceCommands {
    * that is stored is its own.
    */
   async #answer(run: FlowRun<unknown, unknown>, command: TraceCommand & { readonly kind: "resume" }): Promise<void> {
-    const { partition, settings } = this.#host;
-    const { tenant, id, token, nonce, inbox } = command;
-    const key = { partition, tenant, id: token };
-    const body = toBytes({ nonce } satisfies Claim);
-    const claim = await this.#kept<Claim>(tenant, token);
-    const put =
-      claim === undefined
-        ? await this.#host.putResult({ key, isFinal: true, body, keepMs: ANSWER_MS })
-        : claim.revision;
-    const forgetClaim = async (): Promise<void> => {
-      // one of another owner stays
-      if (put !== "superseded") await settings.backend.results.forget([{ key, revision: put }]);
-    };
+    const { claims, answered, isLost } = this.#host;
+    const { tenant, id, token, nonce } = command;
+    let claim = await claims.of(command);
+    if (claim !== undefined && claim.nonce !== nonce) {
+      await claims.settle(command);
+      claim = await claims.of(command);
+    }
+    const own = claim === undefined ? await claims.claim(command, nonce) : undefined;
     try {
       const { outcome } = await run.pauses.answer(token, readValue(command.value), { tenant });
-      const text = await this.#host.answered(tenant, id, token);
-      outcome.catch(async (error: unknown) => {
-        const isOpenAgain = error instanceof FlowError && error.code === FlowErrorCode.RESUME_INVALID;
-        if (isOpenAgain && text !== undefined) {
-          const reopening = [forgetClaim(), this.#host.reopened(tenant, id, token, text)];
-          await Promise.allSettled(reopening);
-        }
-        this.#host.tell(inbox, { kind: "undone", tenant, id, nonce, error: writeError(error) });
+      await answered(tenant, id, token);
+      outcome.catch((error: unknown) => {
+        const isUnfit = error instanceof FlowError && error.code === FlowErrorCode.RESUME_INVALID;
+        if (isUnfit) claims.refused(token, nonce, error);
       });
     } catch (error) {
-      if (!(error instanceof FlowError) || this.#host.isLost(error)) throw error;
+      if (!(error instanceof FlowError) || isLost(error)) throw error;
       await run.intake.confirm();
       if (claim?.nonce === nonce && error.code === FlowErrorCode.PAUSE_USED) return;
-      if (claim === undefined) await forgetClaim();
+      if (own !== undefined) await claims.drop(command, own);
       throw error;
     }
   }
@@ -203,12 +214,11 @@ export class TraceCommands {
   }
 }
 
-/** An answer, with the revision of its result. */
-type StoredAnswer = Answer & { readonly revision?: number | undefined };
-
-/** Names the command that was the first to answer a pause. */
-interface Claim {
-  readonly nonce: string;
+/** Returns the answer that a record has, if it is one. */
+function answeredBy(record: CommandRecord & { readonly revision?: number }, key: ResultKey): Answered | undefined {
+  const { revision, ...answer } = record;
+  if (answer.kind === "moved") return undefined;
+  return { answer, stored: revision === undefined ? undefined : { key, revision } };
 }
 
 function unknownTrace(tenant: string, traceId: string): FlowError {

@@ -163,6 +163,8 @@ const rules: readonly Rule[] = [
           broken.push(
             `Pause: "${String(value)}" to ${name} was refused as a second answer, and is the one that counts`,
           );
+        if (code === "RESUME_INVALID" && used.includes(value))
+          broken.push(`Pause: "${String(value)}" to ${name} was refused as unfit, and is the one that counts`);
         if (code === undefined && used.length > 0 && !used.includes(value))
           broken.push(`Pause: "${String(value)}" to ${name} was accepted, and "${String(used[0])}" counts`);
       }

@@ -2,6 +2,7 @@ import { Flow, type Outbox } from "penguiflow";
 import { Signalling } from "../../../core/src/engine/context/signalling.ts";
 import { LostOwners } from "../../../core/src/durable/traces/lost-owners.ts";
 import { Positions } from "../../../core/src/durable/store/positions.ts";
+import { PauseClaims } from "../../src/worker/pause-claims.ts";
 import { TraceCommands } from "../../src/worker/trace-commands.ts";
 import type { ServerDefect } from "./simulated-server.ts";
 
@@ -17,6 +18,7 @@ export const DEFECTS = [
   "ended lease renewed",
   "signal of a command stored again",
   "lost owners not counted",
+  "unfit answer told by the wire alone",
 ] as const;
 export type Defect = (typeof DEFECTS)[number];
 
@@ -55,6 +57,7 @@ const plants: Partial<Record<Defect, () => () => void>> = {
   "signal of a command stored again": () =>
     replace(Signalling.prototype, "accept", (sound) => (trace, name, value) => sound(trace, name, value)),
   "lost owners not counted": () => replace(LostOwners.prototype, "countOf", () => () => 0),
+  "unfit answer told by the wire alone": () => replace(PauseClaims.prototype, "settle", () => async () => {}),
   "intake position not filtered": () => replace(Positions.prototype, "restore", () => () => {}),
   "command consumed before its effect is stored": () =>
     replace(TraceCommands.prototype, "obey", (sound) => async (run, item, command, accepted) => {

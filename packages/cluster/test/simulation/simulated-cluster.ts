@@ -38,6 +38,7 @@ const CHANCES: Readonly<Record<string, number>> = {
   "a notification is lost": 0.1,
   "a handler throws": 0.05,
   "a handler is slow": 0.3,
+  "an answer does not fit": 0.3,
 };
 
 /** Findings of one run of a simulated cluster. */
@@ -344,7 +345,7 @@ class SimulatedCluster {
     if (caller.machine.hasEnded) return;
     const { token, tenant } = pause;
     this.#numbers += 1;
-    const value = `answer ${this.#numbers}`;
+    const value = `${this.#happens("an answer does not fit") ? "something else" : "answer"} ${this.#numbers}`;
     this.#note({ type: "answering", ...pause, value });
     const answering = async (): Promise<void> => {
       try {
@@ -354,6 +355,7 @@ class SimulatedCluster {
       } catch (error) {
         if (!(error instanceof FlowError)) throw error;
         this.#note({ type: "answered", ...pause, value, code: error.code });
+        if (error.code === "RESUME_INVALID") this.#answer(caller, order, pause);
       }
     };
     this.#watch(caller, `The answer "${value}" to ${nameOf(pause)}`, answering());

@@ -1,4 +1,14 @@
-import { type Context, create, type Flow, joinK, type Logger, payloadNode, type Random, shape } from "penguiflow";
+import {
+  type Context,
+  create,
+  type Flow,
+  joinK,
+  type Logger,
+  payloadNode,
+  type Random,
+  type Schema,
+  shape,
+} from "penguiflow";
 import type { Happens } from "./simulated-server.ts";
 import type { SimulatedMachine } from "./simulated-machine.ts";
 
@@ -33,6 +43,9 @@ export const NODES: ReadonlyMap<string, number> = new Map([
   ["ship", 1],
 ]);
 
+/** Whether an answer to a question fits. */
+export const isFit = (answer: unknown): boolean => typeof answer === "string" && answer.startsWith("answer");
+
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 const DELAYS_MS = [1, 5, 50, 300];
 
@@ -60,6 +73,17 @@ export function simulatedFlow(machine: SimulatedMachine, world: World): Flow<Ord
     if (happens("a handler throws")) throw new Error("Simulated fault of a handler");
     if (happens("a handler is slow")) await ctx.sleep(DELAYS_MS[Math.floor(random() * DELAYS_MS.length)]!);
   };
+  /** Checks an answer, which may take a while: its worker may end before. */
+  const resumeSchema: Schema<string> = {
+    "~standard": {
+      version: 1,
+      vendor: "simulation",
+      validate: async (value) => {
+        if (happens("a handler is slow")) await new Promise<void>((resolve) => void machine.later(resolve, 50));
+        return isFit(value) ? { value: value as string } : { issues: [{ message: "It must be an answer" }] };
+      },
+    },
+  };
   const policy = { maxRetries: 3, backoffBaseMs: 10 };
   const take = payloadNode({ name: "take", policy }, async (order: Order, ctx) => {
     await work("take", order, ctx);
@@ -76,7 +100,7 @@ export function simulatedFlow(machine: SimulatedMachine, world: World): Flow<Ord
   const both = joinK("both", 2, { input: shape<Order>() });
   const ask = payloadNode({ name: "ask", policy }, async ([order]: [Order, Order], ctx): Promise<[Order, Receipt]> => {
     await work("ask", order, ctx);
-    const answer = order.asks ? await ctx.pause({ reason: `Ship ${order.id}?` }) : undefined;
+    const answer = order.asks ? await ctx.pause({ reason: `Ship ${order.id}?`, resumeSchema }) : undefined;
     const heard: string[] = [];
     const signals = ctx.signals<string>("go");
     while (order.listens && heard.length < 2) heard.push(String((await signals.next()).value));

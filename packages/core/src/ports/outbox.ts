@@ -19,6 +19,9 @@ export interface Outbox {
   deliver(outcome: FinalOutcome): Promise<void>;
   /** Takes a chunk, in the order of its stream. A restart starts the streams of unfinished handlers again. */
   chunk?(chunk: StreamChunk, trace: TracePlace): void;
-  /** Takes a pause that waits for an answer, once it is stored. Called again for open pauses after a restart. */
+  /**
+   * Takes a pause that waits for an answer, once it is stored. Called again for open pauses after a restart, and for one
+   * whose answer did not fit.
+   */
   pause?(pause: PauseTicket, trace: TracePlace): void;
 }

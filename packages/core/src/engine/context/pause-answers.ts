@@ -6,7 +6,7 @@ import type { Reporter } from "../observe/reporter.ts";
 import { type Attempt, outermost } from "../state/attempt.ts";
 import type { Pause, PauseAnswer } from "../state/trace.ts";
 import type { HandlerWaits } from "./handler-waits.ts";
-import { disarm, expiredError } from "./open-pause.ts";
+import { disarm, expiredError, ticketOf } from "./open-pause.ts";
 import type { Parking } from "./parking.ts";
 import type { PauseTable } from "./pause-table.ts";
 
@@ -41,7 +41,8 @@ export class PauseAnswers {
       return this.#accepted(root, pause, result.value);
     }
     const { refuse } = pause;
-    this.#pauses.reopen(outermost(root).trace, pause);
+    const { trace } = outermost(root);
+    this.#pauses.reopen(trace, pause);
     const error = new FlowError({
       code: FlowErrorCode.RESUME_INVALID,
       message: `The answer to "${pause.reason}" (node "${pause.node}") does not fit: ${formatIssues(result.issues)}`,
@@ -53,6 +54,7 @@ export class PauseAnswers {
     refuse?.(error);
     root.more.asked.push(pause);
     this.#parking.park(root);
+    if (trace.isOpen) trace.sink.reopened?.(ticketOf(pause));
     // the attempt is over by now, unless another of its answers is being checked
     root.requireRunning("pause");
     return await this.#engine.waits.wait(root, () => undefined);

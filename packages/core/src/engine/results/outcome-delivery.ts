@@ -241,6 +241,10 @@ export class OutboxSink implements TraceSink {
     });
   }
 
+  reopened(pause: PauseTicket): void {
+    this.pause(pause);
+  }
+
   ended(outcome: Outcome): void {
     if (outcome.status !== "stopped" && outcome.status !== "paused" && !this.isParked)
       this.#delivery.keep(this, outcome);

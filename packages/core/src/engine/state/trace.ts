@@ -39,6 +39,8 @@ export interface TraceSink {
   completed?(first: Message): void;
   /** Accepts a pause that waits for an answer, even without room. */
   pause?(pause: PauseTicket): void;
+  /** Learns that a pause waits for an answer again, because the one that it was given did not fit. */
+  reopened?(pause: PauseTicket): void;
   /** Receives items that an attempt has committed to the log of the trace, or of a playbook at `path`. */
   logged?(items: LogItems, path: readonly string[]): void;
   /** Learns that the trace, a playbook's in a durable flow, waits only for answers and sleeps. */

@@ -189,9 +189,7 @@ const rules: Readonly<Record<string, Rule>> = {
     );
   },
   async "results: of writers side by side, one alone stores the final result"({ results }) {
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, (_, index) => put(results, result("a", index, true))),
-    );
+    const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => put(results, result("a", index, true))));
     requireSame("How many were stored", answers.flat().filter((answer) => answer === "stored").length, 1);
   },
   async "results: forgets what it is told to, and what has been kept long enough"({ results }) {
