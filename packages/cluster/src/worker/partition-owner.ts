@@ -509,7 +509,7 @@ export class PartitionOwner {
       putResult: (result) => this.#results.add(result),
       tell: (inbox, told) => this.#tell(inbox, told),
       isOpen: ({ tenant, id, token }) => this.#pauses.has(tenant, id, token),
-      confirm: () => run.confirm(),
+      confirm: () => run.intake.confirm(),
     });
   }
 
