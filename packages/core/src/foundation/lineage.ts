@@ -14,11 +14,12 @@ export function mixLow(high: number, low: number, edge: number, output: number):
   return scramble(Math.imul(low, 0x85ebca6b) ^ high ^ Math.imul(edge + 1, 0xc2b2ae35) ^ (output + 0x27d4eb2f));
 }
 
-// a recorder receives one id per hop, and converting numbers is slow
-const BYTES: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+// observers receive two ids per hop: converting numbers is slow, and so is each string in between
+const THREE: readonly string[] = Array.from({ length: 4_096 }, (_, part) => part.toString(16).padStart(3, "0"));
+const TWO: readonly string[] = THREE.slice(0, 256).map((digits) => digits.slice(1));
 
 function eightDigits(half: number): string {
-  return `${BYTES[half >>> 24]}${BYTES[(half >>> 16) & 255]}${BYTES[(half >>> 8) & 255]}${BYTES[half & 255]}`;
+  return `${THREE[half >>> 20]}${THREE[(half >>> 8) & 4_095]}${TWO[half & 255]}`;
 }
 
 /** Formats a lineage id as 16 hexadecimal digits. */
