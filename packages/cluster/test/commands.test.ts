@@ -92,7 +92,7 @@ function asking(check?: () => Promise<void>) {
   };
   const asks = payloadNode("asks", async (cents: number, ctx) => {
     const answer = await ctx.pause({ reason: "Pay?", ...(check && { resumeSchema }) });
-    return `${cents}: ${String(answer)}`;
+    return `${cents}: ${answer}`;
   });
   return create(asks.to(), { name: "asking", logger: SILENT });
 }

@@ -5,7 +5,6 @@ import { fromBytes } from "./text.ts";
 export type Kept<Body> = Body & { readonly revision: number };
 
 /** Reads a stored result. */
-// oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- each caller knows what is stored under its key
 export const readKept = <Body extends object>({ body, revision }: KeptResult): Kept<Body> => ({
   ...fromBytes<Body>(body),
   revision,

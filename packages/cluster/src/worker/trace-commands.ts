@@ -183,7 +183,7 @@ export class TraceCommands {
    * that is stored is its own.
    */
   async #answer(run: FlowRun<unknown, unknown>, command: TraceCommand & { readonly kind: "resume" }): Promise<void> {
-    const { claims, answered, isLost } = this.#host;
+    const { claims } = this.#host;
     const { tenant, id, token, nonce } = command;
     let claim = await claims.of(command);
     if (claim !== undefined && claim.nonce !== nonce) {
@@ -193,13 +193,13 @@ export class TraceCommands {
     const own = claim === undefined ? await claims.claim(command, nonce) : undefined;
     try {
       const { outcome } = await run.pauses.answer(token, readValue(command.value), { tenant });
-      await answered(tenant, id, token);
+      await this.#host.answered(tenant, id, token);
       outcome.catch((error: unknown) => {
         const isUnfit = error instanceof FlowError && error.code === FlowErrorCode.RESUME_INVALID;
         if (isUnfit) claims.refused(token, nonce, error);
       });
     } catch (error) {
-      if (!(error instanceof FlowError) || isLost(error)) throw error;
+      if (!(error instanceof FlowError) || this.#host.isLost(error)) throw error;
       await run.intake.confirm();
       if (claim?.nonce === nonce && error.code === FlowErrorCode.PAUSE_USED) return;
       if (own !== undefined) await claims.drop(command, own);

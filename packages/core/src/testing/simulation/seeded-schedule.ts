@@ -4,6 +4,8 @@ import { TestClock } from "../kit/test-clock.ts";
 
 /** Limit on steps, above that of any run that terminates. */
 const STEP_LIMIT = 100_000;
+/** Moves that weigh as much as the next timer. */
+const CROWD = 8;
 
 /**
  * Draws the next event from a seeded random source: a ready task, a move from outside of the flow, the next turn, or
@@ -46,7 +48,7 @@ export class SeededSchedule implements Scheduler {
       look();
       const kinds = [
         { weight: this.#tasks.length > 0 ? 6 : 0, act: () => this.#takeOne(this.#tasks)() },
-        { weight: this.#moves.length > 0 ? 2 : 0, act: () => this.#takeOne(this.#moves)() },
+        { weight: weightOf(this.#moves.length), act: () => this.#takeOne(this.#moves)() },
         { weight: this.#turns.length > 0 ? 2 : 0, act: () => this.#nextTurn() },
         { weight: this.clock.timers > 0 ? 1 : 0, act: () => this.#passTime() },
       ];
@@ -73,6 +75,11 @@ export class SeededSchedule implements Scheduler {
   #takeOne(from: (() => void)[]): () => void {
     return from.splice(Math.floor(this.#random() * from.length), 1)[0] as () => void;
   }
+}
+
+/** Returns the weight of moves: time must not pass faster than a crowd of them is worked off. */
+function weightOf(moves: number): number {
+  return moves === 0 ? 0 : Math.max(2, moves / CROWD);
 }
 
 /** Resolves when all promises that could settle have settled. */
