@@ -13,6 +13,7 @@ import { replay } from "./commands/replay.ts";
 import { run } from "./commands/run.ts";
 import { runsExport, runsList } from "./commands/runs.ts";
 import { testFrom } from "./commands/test-from.ts";
+import { toolsConnect } from "./commands/tools-connect.ts";
 import { toolsList } from "./commands/tools.ts";
 import { simulate } from "./commands/simulate.ts";
 
@@ -30,6 +31,7 @@ export const COMMANDS: readonly Command[] = [
   runsPrune,
   testFrom,
   toolsList,
+  toolsConnect,
   history,
   replay,
   pauses,

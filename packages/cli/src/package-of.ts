@@ -8,8 +8,14 @@ import type { Io } from "./io.ts";
  * Imports a package of the project, else one beside this package.
  *
  * @param what - the thing that needs it, for the error
+ * @param install - packages to install when it, or one that it needs, is missing
  */
-export async function packageOf<Exports>(io: Pick<Io, "cwd">, what: string, name: string): Promise<Exports> {
+export async function packageOf<Exports>(
+  io: Pick<Io, "cwd">,
+  what: string,
+  name: string,
+  install = name,
+): Promise<Exports> {
   for (const from of [path.join(io.cwd, "package.json"), import.meta.filename]) {
     let file;
     try {
@@ -17,13 +23,18 @@ export async function packageOf<Exports>(io: Pick<Io, "cwd">, what: string, name
     } catch {
       continue;
     }
-    return (await import(pathToFileURL(file).href)) as Exports;
+    try {
+      return (await import(pathToFileURL(file).href)) as Exports;
+    } catch (error) {
+      // a peer dependency of it
+      if ((error as { readonly code?: unknown }).code !== "ERR_MODULE_NOT_FOUND") throw error;
+    }
   }
   throw new CliError({
     code: "PACKAGE_MISSING",
     exit: Exit.NO_FLOW,
-    message: `The ${what} needs the package ${name}`,
-    hint: `npm install ${name}`,
+    message: `The ${what} needs the package ${install.replaceAll(" ", " and ")}`,
+    hint: `npm install ${install}`,
   });
 }
 

@@ -3,7 +3,8 @@ import type { Io } from "../io.ts";
 
 /** A flag of a command: `--name`. */
 export interface Flag {
-  readonly type: "boolean" | "string" | "integer";
+  /** A `list` may be given several times. */
+  readonly type: "boolean" | "string" | "integer" | "list";
   readonly short?: string;
   /** Name of its value in help. @defaultValue `"value"` */
   readonly value?: string;
@@ -29,14 +30,16 @@ type ValueOf<F extends Flag> = F extends { readonly type: "boolean" }
     ? F extends { readonly default: number }
       ? number
       : number | undefined
-    : (F extends { readonly choices: readonly (infer Choice)[] } ? Choice : string) extends infer Text
-      ? F extends { readonly default: string }
-        ? Text
-        : Text | undefined
-      : never;
+    : F extends { readonly type: "list" }
+      ? readonly string[]
+      : (F extends { readonly choices: readonly (infer Choice)[] } ? Choice : string) extends infer Text
+        ? F extends { readonly default: string }
+          ? Text
+          : Text | undefined
+        : never;
 
 /** Value of a flag whose type is not known. */
-export type AnyValue = boolean | number | string | undefined;
+export type AnyValue = boolean | number | string | readonly string[] | undefined;
 
 /** Values of flags by name. */
 export type Values<Flags extends Readonly<Record<string, Flag>>> = string extends keyof Flags

@@ -61,7 +61,7 @@ function parseFor(command: Command, args: readonly string[]): Parsed {
   });
   const given: string[] = [];
   const values: Record<string, AnyValue> = Object.fromEntries(
-    Object.entries(flags).map(([name, flag]) => [name, flag.default ?? (flag.type === "boolean" ? false : undefined)]),
+    Object.entries(flags).map(([name, flag]) => [name, flag.default ?? emptyOf(flag)]),
   );
   for (const token of tokens) {
     if (token.kind === "positional") given.push(token.value);
@@ -78,7 +78,8 @@ function parseFor(command: Command, args: readonly string[]): Parsed {
         )}`,
         command,
       );
-    values[name] = valueOf(command, token.rawName, flag, token.value, isNegative);
+    const value = valueOf(command, token.rawName, flag, token.value, isNegative);
+    values[name] = flag.type === "list" ? [...(values[name] as readonly string[]), value as string] : value;
   }
   if (given.length > words.length)
     throw usage(`Unexpected word "${given[words.length]}" after "${command.name}"`, command);
@@ -86,6 +87,12 @@ function parseFor(command: Command, args: readonly string[]): Parsed {
   if (missing !== undefined)
     throw usage(`Command "${command.name}" needs ${missing.name.toUpperCase()}: ${missing.help}`, command);
   return { command, words: given, flags: values };
+}
+
+/** Returns the value of a flag that is left out and has no default. */
+function emptyOf({ type }: Flag): AnyValue {
+  if (type === "list") return [];
+  return type === "boolean" ? false : undefined;
 }
 
 function valueOf(command: Command, rawName: string, flag: Flag, value: string | undefined, isNegative: boolean) {
