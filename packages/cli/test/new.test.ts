@@ -21,6 +21,36 @@ async function make(folder: string, ...args: string[]) {
 
 const ALL = Object.keys(ADDITIONS) as Addition[];
 
+/** Parts of a package.json. */
+interface Manifest {
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly devDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional?: boolean }>>;
+}
+
+/** Lists the packages that a module imports, without Node's own. */
+function packagesIn(text: string): string[] {
+  const specifiers = [...text.matchAll(/^(?:import|export) (?:[^"]*? from )?"([^".][^"]*)";$/gms)].map(
+    ([, name]) => name!,
+  );
+  return specifiers
+    .filter((name) => !name.startsWith("node:"))
+    .map((name) =>
+      name
+        .split("/")
+        .slice(0, name.startsWith("@") ? 2 : 1)
+        .join("/"),
+    );
+}
+
+/** Lists the packages of which a package demands that its user installs them. */
+function peersOf(name: string): string[] {
+  const file = path.join(ROOT, "node_modules", name, "package.json");
+  const { peerDependencies = {}, peerDependenciesMeta = {} } = JSON.parse(readFileSync(file, "utf8")) as Manifest;
+  return Object.keys(peerDependencies).filter((peer) => peerDependenciesMeta[peer]?.optional !== true);
+}
+
 describe.for(Object.keys(TEMPLATES) as Template[])("a project of template %s", (template) => {
   test.for([
     ["by itself", ""],
@@ -55,12 +85,22 @@ describe.for(Object.keys(TEMPLATES) as Template[])("a project of template %s", (
     for (const [file, text] of without) expect([file, all.get(file)]).toEqual([file, text]);
   });
 
+  test.for(ALL)("declares every package that it imports with %s, and every package that these need", (addition) => {
+    const files = projectFiles(template, "mine", [addition]);
+    const { dependencies, devDependencies } = JSON.parse(files.get("package.json")!) as Manifest;
+    const declared = new Set(Object.keys({ ...dependencies, ...devDependencies }));
+    const imported = [...files].flatMap(([file, text]) => (file.endsWith(".ts") ? packagesIn(text) : []));
+    // npm installs peers that are left out; other package managers do not
+    expect([...imported, ...[...declared].flatMap(peersOf)].filter((name) => !declared.has(name))).toEqual([]);
+    // what the program itself imports must be there without the development packages
+    const shipped = [...files].flatMap(([file, text]) => (/^src\/.*\.ts$/.test(file) ? packagesIn(text) : []));
+    expect(shipped.filter((name) => dependencies?.[name] === undefined)).toEqual([]);
+  });
+
   test("has the versions of this workspace", () => {
     const files = projectFiles(template, "mine", ALL);
-    const { name, dependencies, devDependencies } = JSON.parse(files.get("package.json")!) as {
-      name: string;
-      dependencies: Record<string, string>;
-      devDependencies: Record<string, string>;
+    const { name, dependencies, devDependencies } = JSON.parse(files.get("package.json")!) as Manifest & {
+      readonly name: string;
     };
     expect(name).toBe("mine");
     for (const [needed, version] of Object.entries({ ...dependencies, ...devDependencies })) {
