@@ -59,7 +59,11 @@ function variablesOf(given: readonly string[]): Readonly<Record<string, string>>
 async function toolsOf(io: Io, place: string, source: ToolSource): Promise<readonly Tool[]> {
   const signal = AbortSignal.any([io.signal, AbortSignal.timeout(SOURCE_MS)]);
   try {
-    return await source.list({ caller: { tenant: DEFAULT_TENANT }, credential: undefined, signal });
+    return await source.list({
+      caller: { tenant: DEFAULT_TENANT, runId: "tools connect" },
+      credential: undefined,
+      signal,
+    });
   } catch (error) {
     throw new CliError({
       code: "SOURCE_UNREACHABLE",
