@@ -22,6 +22,8 @@ export interface RunContext {
   readonly traceId: string;
   /** Id of the run that began the trace. Ids of tool calls begin with it, in every run that goes on with the trace. */
   readonly beganAs: string;
+  /** State that the client has sent: data of its page. */
+  readonly clientState: unknown;
   readonly writer: EventWriter;
   /** Aborts when the trace is to be cancelled. */
   readonly signal: AbortSignal;

@@ -1,15 +1,16 @@
 import type { RunAgentInput } from "@ag-ui/core";
-import type { Prompt } from "@penguiflow/planner";
-import { DEFAULT_TENANT, type FlowRun } from "penguiflow";
+import type { PlanEvent, Prompt } from "@penguiflow/planner";
+import { DEFAULT_TENANT, type FlowRun, type WM } from "penguiflow";
 import { requireFunction, requireInteger, requireKnownKeys, requireOneOf, shown } from "penguiflow/adapter";
 import type { Agent, AguiCaller } from "./agent.ts";
 import { lastPrompt, lastText } from "./default-input.ts";
 import { eventStream } from "./event-stream.ts";
 import { flowAgent } from "./flow-agent.ts";
-import { type AnyPlanner, plannerAgent } from "./planner-agent.ts";
+import { type AnyPlanner, plannerAgent, type PlannerParts } from "./planner-agent.ts";
 import { allowed, crossOrigin, readInput } from "./read-input.ts";
 import { Resumes } from "./resumes.ts";
 import { runEvents, type RunProblem } from "./run-events.ts";
+import { requireObserved } from "./trace-tap.ts";
 
 /** Options of a handler. */
 export interface AguiOptions {
@@ -39,12 +40,34 @@ export interface PlannerAguiOptions extends AguiOptions {
    * @defaultValue the last user message, with the files it contains
    */
   readonly input?: ((run: RunAgentInput) => Prompt | Promise<Prompt>) | undefined;
+  /**
+   * Folds the events of a run into the state that its client is told: the whole first, then what has changed. It is given
+   * the state so far, at first that of the client, which is data of its page. A state that it returns unchanged is not
+   * told.
+   *
+   * @defaultValue no state
+   */
+  readonly state?: ((state: unknown, event: PlanEvent<unknown>) => unknown) | undefined;
 }
 
 /** Options of a flow's handler; `input` is required unless the flow takes a text. */
 export type FlowAguiOptions<Input> = AguiOptions & {
   /** Returns the text of a result; `undefined` sends it as the run's `result`. @defaultValue results that are strings */
   readonly text?: ((result: unknown) => string | undefined) | undefined;
+  /**
+   * Whether each node is a step, while a message of the trace is in it. Nodes of playbooks are none. The flow must be
+   * observed, see {@link observeFlows}.
+   *
+   * @defaultValue false
+   */
+  readonly steps?: boolean | undefined;
+  /**
+   * Makes the client's state of a working memory, each time that a message with one is sent: the whole first, then what
+   * has changed. The flow must be observed, see {@link observeFlows}.
+   *
+   * @defaultValue no state
+   */
+  readonly state?: ((memory: WM) => unknown) | undefined;
 } & (string extends Input
     ? {
         /** Makes the input of a run. @defaultValue the text of the last user message */
@@ -56,7 +79,7 @@ export type FlowAguiOptions<Input> = AguiOptions & {
 export type AguiHandler = (request: Request) => Promise<Response>;
 
 const OPTIONS = [
-  ...["caller", "onDisconnect", "clientTools", "origins", "describe", "maxBodyBytes", "keepAliveMs", "input"],
+  ...["caller", "onDisconnect", "clientTools", "origins", "describe", "maxBodyBytes", "keepAliveMs", "input", "state"],
 ];
 
 /**
@@ -69,23 +92,26 @@ export function aguiHandler(planner: AnyPlanner, options: PlannerAguiOptions): A
 export function aguiHandler<Input>(flow: FlowRun<Input, unknown>, options: FlowAguiOptions<Input>): AguiHandler;
 export function aguiHandler(
   served: AnyPlanner | FlowRun<never, unknown>,
-  options: PlannerAguiOptions | FlowAguiOptions<never>,
+  options: PlannerAguiOptions | FlowAguiOptions<unknown>,
 ): AguiHandler {
   const isPlanner = typeof served === "object" && served !== null && "questions" in served;
   if (!isPlanner && typeof (served as Partial<FlowRun<never, unknown>> | null)?.pauses !== "object")
     throw new TypeError(`aguiHandler serves a flow or a planner: got ${shown(served)}`);
-  requireKnownKeys("aguiHandler", options, isPlanner ? OPTIONS : [...OPTIONS, "text"]);
+  requireKnownKeys("aguiHandler", options, isPlanner ? OPTIONS : [...OPTIONS, "text", "steps"]);
   const { caller, onDisconnect = "cancel", clientTools = [], origins = [], describe = withoutCause } = options;
   const { maxBodyBytes = 1_000_000, keepAliveMs = 15_000, input } = options;
-  const { text = textOf } = options as FlowAguiOptions<never>;
+  const { text = textOf, steps = false, state } = options as FlowAguiOptions<unknown>;
   for (const [name, value] of Object.entries({ caller, describe, text })) requireFunction(name, value);
   if (input !== undefined) requireFunction("input", input);
+  if (state !== undefined) requireFunction("state", state);
+  if (typeof steps !== "boolean") throw new TypeError(`Option "steps" must be true or false: got ${shown(steps)}`);
   requireOneOf("onDisconnect", onDisconnect, ["cancel", "continue"]);
   requireInteger("maxBodyBytes", maxBodyBytes, 1);
   requireInteger("keepAliveMs", keepAliveMs, 1);
+  if (!isPlanner && (steps || state !== undefined)) requireObserved(served as FlowRun<never, unknown>);
   const agent: Agent = isPlanner
-    ? plannerAgent(served, input ?? lastPrompt)
-    : flowAgent(served as FlowRun<unknown, unknown>, { input: input ?? lastText, text });
+    ? plannerAgent(served, plannerParts(options as PlannerAguiOptions))
+    : flowAgent(served as FlowRun<unknown, unknown>, { input: input ?? lastText, text, steps, state });
   const resumes = new Resumes();
 
   const serve = async (request: Request): Promise<Response> => {
@@ -120,6 +146,10 @@ export function aguiHandler(
     });
   };
   return async (request) => await crossOrigin(request, origins, serve);
+}
+
+function plannerParts({ input = lastPrompt, state }: PlannerAguiOptions): PlannerParts {
+  return { input, state };
 }
 
 function textOf(result: unknown): string | undefined {

@@ -1,4 +1,5 @@
 import { type AGUIEvent, type AssistantMessage, EventType, type Message, type Metadata } from "@ag-ui/core";
+import { deltaOf } from "./state-delta.ts";
 
 /** Way in which the remaining subagents end with their run. */
 export type Closing =
@@ -34,6 +35,9 @@ export class EventWriter {
   hasRetracted = false;
   readonly #runId: string;
   #ids = 0;
+  /** State that the client has been told, if any. */
+  #state: unknown;
+  #hasState = false;
   readonly #opened: Opened[] = [];
   readonly #parents = new Map<string, string | undefined>();
 
@@ -135,6 +139,26 @@ export class EventWriter {
     };
     this.#parents.set(id, parent);
     this.#open(id, parent, (closing) => [subagentEnd(id, closing)]);
+  }
+
+  /** Ends a step and nothing else: what other nodes have opened meanwhile goes on. */
+  *endStepAlone(name: string): Events {
+    const step = this.#opened.find(({ id }) => id === stepId(name, undefined));
+    if (step !== undefined) yield* this.#close(step);
+  }
+
+  /**
+   * Tells the client a state, which must be JSON: the whole at first, then what has changed. A client that skips a delta
+   * which does not fit has none to skip, as each run begins with the whole.
+   */
+  *state(state: unknown): Events {
+    if (!this.#hasState) yield { type: EventType.STATE_SNAPSHOT, snapshot: state };
+    else {
+      const delta = deltaOf(this.#state, state);
+      if (delta.length > 0) yield { type: EventType.STATE_DELTA, delta };
+    }
+    this.#hasState = true;
+    this.#state = state;
   }
 
   custom(name: string, value: unknown): AGUIEvent {

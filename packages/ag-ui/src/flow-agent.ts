@@ -1,26 +1,52 @@
 import type { AGUIEvent, RunAgentInput } from "@ag-ui/core";
-import { FinalAnswer, FlowError, FlowErrorCode, type FlowRun, type StreamChunk, type StreamItem } from "penguiflow";
+import {
+  FinalAnswer,
+  FlowError,
+  FlowErrorCode,
+  type FlowRun,
+  type StreamChunk,
+  type StreamItem,
+  type WM,
+} from "penguiflow";
 import { type Agent, jsonOf, type RunContext, type RunEvents } from "./agent.ts";
 import { endOf, type RunEnd } from "./run-end.ts";
+import { type Mark, TraceTap } from "./trace-tap.ts";
 
 /** The parts of a flow's agent that a program chooses. */
 export interface FlowParts<Input> {
   readonly input: (run: RunAgentInput) => Input | Promise<Input>;
   readonly text: (result: unknown) => string | undefined;
+  /** Whether nodes are steps. */
+  readonly steps: boolean;
+  readonly state: ((memory: WM) => unknown) | undefined;
 }
 
 /** Makes an agent of a flow. */
-export function flowAgent<Input>(flow: FlowRun<Input, unknown>, { input, text }: FlowParts<Input>): Agent {
+export function flowAgent<Input>(flow: FlowRun<Input, unknown>, parts: FlowParts<Input>): Agent {
+  const { input, text, steps, state } = parts;
+  const observed = async function* (
+    run: RunContext,
+    chunks: ChunkEvents,
+    items: AsyncIterable<StreamItem<unknown>>,
+  ): RunEvents {
+    if (!steps && state === undefined) return yield* eventsOf(items, chunks, text);
+    const tap = new TraceTap(flow.name, run);
+    try {
+      return yield* eventsOf(tap.amid(items), chunks, text);
+    } finally {
+      tap[Symbol.dispose]();
+    }
+  };
   return {
     flow,
     open(run) {
       const { tenant, traceId, signal } = run;
-      const chunks = new ChunkEvents(run);
+      const chunks = new ChunkEvents(run, parts);
       return {
         async *begin(request) {
-          return yield* eventsOf(flow.stream(await input(request), { tenant, traceId, signal }), chunks, text);
+          return yield* observed(run, chunks, flow.stream(await input(request), { tenant, traceId, signal }));
         },
-        resume: (token, answer) => eventsOf(flow.pauses.resumeStream(token, answer, { tenant }), chunks, text),
+        resume: (token, answer) => observed(run, chunks, flow.pauses.resumeStream(token, answer, { tenant })),
       };
     },
     describe: async (tickets) =>
@@ -48,7 +74,7 @@ export function flowAgent<Input>(flow: FlowRun<Input, unknown>, { input, text }:
 }
 
 async function* eventsOf(
-  items: AsyncIterable<StreamItem<unknown>>,
+  items: AsyncIterable<StreamItem<unknown> | Mark>,
   chunks: ChunkEvents,
   text: FlowParts<never>["text"],
 ): RunEvents {
@@ -61,7 +87,7 @@ async function* eventsOf(
         const said = item.result instanceof FinalAnswer ? item.result.text : text(item.result);
         if (said === undefined) result ??= jsonOf(item.result, "a result");
         else texts.push(said);
-      }
+      } else if (item.type !== "pause") yield* chunks.mark(item);
     }
   } catch (error) {
     return yield* chunks.fail(error);
@@ -74,7 +100,7 @@ async function* eventsOf(
 /** Channel of a chunk, which says what its text is. */
 type Channel = "answer" | "thinking";
 
-/** Turns the chunks of a trace into messages. */
+/** Turns the chunks of a trace into messages, and what it does besides into steps and state. */
 class ChunkEvents {
   /** Whether an answer was streamed that counts. */
   hasAnswered = false;
@@ -84,8 +110,19 @@ class ChunkEvents {
   /** Channel that a stream has named last: the chunk that ends it carries none of its meta. */
   readonly #named = new Map<string, unknown>();
 
-  constructor(run: RunContext) {
+  readonly #parts: Pick<FlowParts<never>, "steps" | "state">;
+
+  constructor(run: RunContext, parts: Pick<FlowParts<never>, "steps" | "state">) {
     this.#run = run;
+    this.#parts = parts;
+  }
+
+  *mark(mark: Mark): Generator<AGUIEvent, void, undefined> {
+    const { writer } = this.#run;
+    const { steps, state } = this.#parts;
+    if (mark.type === "memory") {
+      if (state !== undefined) yield* writer.state(jsonOf(state(mark.memory), "the state") ?? null);
+    } else if (steps) yield* mark.type === "entered" ? writer.startStep(mark.node) : writer.endStepAlone(mark.node);
   }
 
   *write(chunk: StreamChunk): Generator<AGUIEvent, void, undefined> {

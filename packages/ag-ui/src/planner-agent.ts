@@ -1,6 +1,6 @@
-import type { ResumeEntry, RunAgentInput } from "@ag-ui/core";
+import type { AGUIEvent, ResumeEntry, RunAgentInput } from "@ag-ui/core";
 import type { Decision, PlanEvent, Planner, Prompt, Question } from "@penguiflow/planner";
-import { type Agent, type Asked, type RunEvents, type Ticket, jsonOf } from "./agent.ts";
+import { type Agent, type Asked, type RunContext, type RunEvents, type Ticket, jsonOf } from "./agent.ts";
 import { callIdOf, PlannerEvents } from "./planner-events.ts";
 import { endOf, Refusal, type RunEnd } from "./run-end.ts";
 
@@ -9,21 +9,32 @@ export type AnyPlanner = Pick<Planner<unknown>, "stream" | "resumeStream" | "que
   readonly flow: unknown;
 };
 
+/** The parts of a planner's agent that a program chooses. */
+export interface PlannerParts {
+  readonly input: (run: RunAgentInput) => Prompt | Promise<Prompt>;
+  readonly state: ((state: unknown, event: PlanEvent<unknown>) => unknown) | undefined;
+}
+
 /** Makes an agent of a planner. */
-export function plannerAgent(planner: AnyPlanner, input: (run: RunAgentInput) => Prompt | Promise<Prompt>): Agent {
+export function plannerAgent(planner: AnyPlanner, { input, state }: PlannerParts): Agent {
   const flow = planner.flow as Agent["flow"];
   return {
     flow,
     open(run) {
       const { tenant, user, threadId: thread, traceId: runId, signal } = run;
       const written = new PlannerEvents(run);
+      const told = new ToldState(run, state);
       return {
         async *begin(request) {
           const events = planner.stream(await input(request), { tenant, user, thread, runId, signal });
-          return yield* eventsOf(events, written);
+          return yield* eventsOf(events, written, told);
         },
         resume: (token, answer) =>
-          eventsOf(planner.resumeStream(token, answer as Decision, { tenant, user, by: user ?? tenant }), written),
+          eventsOf(
+            planner.resumeStream(token, answer as Decision, { tenant, user, by: user ?? tenant }),
+            written,
+            told,
+          ),
       };
     },
     async describe(tickets, tenant) {
@@ -37,7 +48,31 @@ export function plannerAgent(planner: AnyPlanner, input: (run: RunAgentInput) =>
   };
 }
 
-async function* eventsOf(events: AsyncIterable<PlanEvent<unknown>>, written: PlannerEvents): RunEvents {
+/** The client's state, as the program folds it. */
+class ToldState {
+  readonly #run: RunContext;
+  readonly #fold: PlannerParts["state"];
+  #state: unknown;
+
+  constructor(run: RunContext, fold: PlannerParts["state"]) {
+    this.#run = run;
+    this.#fold = fold;
+    this.#state = run.clientState;
+  }
+
+  *after(event: PlanEvent<unknown>): Generator<AGUIEvent, void, undefined> {
+    const next = this.#fold === undefined ? this.#state : this.#fold(this.#state, event);
+    if (Object.is(next, this.#state)) return;
+    this.#state = next;
+    yield* this.#run.writer.state(jsonOf(next, "the state") ?? null);
+  }
+}
+
+async function* eventsOf(
+  events: AsyncIterable<PlanEvent<unknown>>,
+  written: PlannerEvents,
+  told: ToldState,
+): RunEvents {
   let end: RunEnd = { status: "failed", code: "OUTCOME_UNKNOWN", error: undefined };
   try {
     // reading on after the end lets the trace complete: leaving earlier would cancel it
@@ -45,6 +80,7 @@ async function* eventsOf(events: AsyncIterable<PlanEvent<unknown>>, written: Pla
       if (event.type === "end" && event.path.length === 0) end = yield* written.end(event.end);
       else if (event.type === "paused" && event.path.length === 0) end = { status: "paused" };
       else yield* written.write(event);
+      yield* told.after(event);
     }
   } catch (error) {
     return endOf(error);

@@ -92,7 +92,8 @@ async function* play(request: RunRequest, writer: EventWriter, ended: Promise<En
   const traces = new Map<string, TraceEvents>();
   const opened = (traceId: string): TraceEvents => {
     const beganAs = traceId.slice(prefix.length);
-    const context = { tenant, user, threadId, runId, traceId, beganAs, writer, signal };
+    const clientState: unknown = input.state;
+    const context = { tenant, user, threadId, runId, traceId, beganAs, clientState, writer, signal };
     const trace = traces.get(traceId) ?? agent.open(context);
     traces.set(traceId, trace);
     return trace;
