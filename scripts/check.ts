@@ -35,7 +35,7 @@ const steps: Readonly<Record<string, readonly Command[]>> = {
       "packages-without-package-json",
     ),
   ],
-  package: [build, script("package")],
+  package: [build, script("package"), script("templates")],
   api: [build, script("api")],
   instantiations: [script("instantiations")],
   simulation: [
