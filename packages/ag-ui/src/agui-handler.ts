@@ -108,7 +108,7 @@ export function aguiHandler(
   requireOneOf("onDisconnect", onDisconnect, ["cancel", "continue"]);
   requireInteger("maxBodyBytes", maxBodyBytes, 1);
   requireInteger("keepAliveMs", keepAliveMs, 1);
-  if (!isPlanner && (steps || state !== undefined)) requireObserved(served as FlowRun<never, unknown>);
+  if (!isPlanner && (steps || state !== undefined)) requireObserved(served);
   const agent: Agent = isPlanner
     ? plannerAgent(served, plannerParts(options as PlannerAguiOptions))
     : flowAgent(served as FlowRun<unknown, unknown>, { input: input ?? lastText, text, steps, state });

@@ -112,6 +112,14 @@ export class TraceTap implements Disposable {
       case "fetched":
       case "dropped":
         this.#leave(record.node, record.lineage);
+        break;
+      case "resumed":
+      case "answered":
+      case "received":
+      case "signalled":
+      case "spent":
+      case "unloaded":
+      case "ended":
     }
   }
 
@@ -125,22 +133,20 @@ export class TraceTap implements Disposable {
     try {
       for (;;) {
         const reading = stream.next();
-        let result: IteratorResult<Item> | undefined;
-        const read = reading.then((one) => void (result = one));
         // it may fail while the client is slow to take a mark
-        read.catch(() => {});
-        // a mark at the head of the queue came before all chunks that are not read
+        reading.catch(() => {});
+        let read: IteratorResult<Item, unknown> | void;
         do {
+          // a mark at the head of the queue came before all chunks that are not read
           yield* this.#marks();
-          await Promise.race([read, this.#changed.promise]);
-        } while (result === undefined);
-        const { done, value } = result as IteratorResult<Item>;
-        if (done === true) {
+          read = await Promise.race([reading, this.#changed.promise]);
+        } while (read === undefined);
+        if (read.done === true) {
           yield* this.#queue.splice(0).filter((one): one is Mark => "type" in one);
           return;
         }
-        yield* this.#marks((value as { readonly chunk?: StreamChunk }).chunk);
-        yield value;
+        yield* this.#marks((read.value as { readonly chunk?: StreamChunk }).chunk);
+        yield read.value;
       }
     } finally {
       await stream.return?.();

@@ -17,7 +17,7 @@ function applied(document: unknown, operations: readonly PatchOperation[]): unkn
     }
     const place = keys.reduce((at, step) => (at as Record<string, unknown>)[step], root) as Record<string, unknown>;
     if (operation.op === "remove") {
-      expect(Object.hasOwn(place, key)).toBe(true);
+      if (!Object.hasOwn(place, key)) throw new Error(`There is nothing to remove at ${operation.path}`);
       if (Array.isArray(place)) place.splice(Number(key), 1);
       else delete place[key];
     } else if (Array.isArray(place) && key === "-") place.push(operation.value);

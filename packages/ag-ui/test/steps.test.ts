@@ -1,4 +1,4 @@
-import type { AGUIEvent } from "@ag-ui/core";
+import { type AGUIEvent, EventType } from "@ag-ui/core";
 import { HttpAgent } from "@ag-ui/client";
 import { aguiHandler, observeFlows } from "@penguiflow/ag-ui";
 import { createPlanner, tool } from "@penguiflow/planner";
@@ -19,9 +19,9 @@ observeFlows();
 /** Shows events as text: steps and texts by their names. */
 function told(all: readonly AGUIEvent[]): string[] {
   return all.flatMap((event) => {
-    if (event.type === "STEP_STARTED") return [`+${event.stepName}`];
-    if (event.type === "STEP_FINISHED") return [`-${event.stepName}`];
-    return event.type === "TEXT_MESSAGE_CONTENT" ? [event.delta] : [];
+    if (event.type === EventType.STEP_STARTED) return [`+${event.stepName}`];
+    if (event.type === EventType.STEP_FINISHED) return [`-${event.stepName}`];
+    return event.type === EventType.TEXT_MESSAGE_CONTENT ? [event.delta] : [];
   });
 }
 
@@ -126,9 +126,9 @@ describe.for(["1.0.0", "0.0.59"] as const)("the state of a client %s", (version)
     });
     const flow = closed(create(ask.to(look), look.to(look), { name: `loop ${version}` }).run());
     const state = ({ query, facts, hops }: WM) => ({ query, facts, hops });
-    const told = await stateOf(await serve(aguiHandler(flow, { caller, state })));
-    expect(told.state).toEqual({ query: "Where?", facts: ["fact 0", "fact 1"], hops: 2 });
-    expect(told.types).toEqual(["STATE_SNAPSHOT", "STATE_DELTA", "STATE_DELTA"]);
+    const seen = await stateOf(await serve(aguiHandler(flow, { caller, state })));
+    expect(seen.state).toEqual({ query: "Where?", facts: ["fact 0", "fact 1"], hops: 2 });
+    expect(seen.types).toEqual(["STATE_SNAPSHOT", "STATE_DELTA", "STATE_DELTA"]);
   });
 
   test("is what a planner's program folds of its events, and keeps what the client has", async () => {
@@ -153,8 +153,8 @@ describe.for(["1.0.0", "0.0.59"] as const)("the state of a client %s", (version)
         },
       }),
     );
-    const told = await stateOf(url);
-    expect(told.state).toEqual({ mine: "kept", calls: ["call find", "result find"] });
-    expect(told.types).toEqual(["STATE_SNAPSHOT", "STATE_DELTA"]);
+    const seen = await stateOf(url);
+    expect(seen.state).toEqual({ mine: "kept", calls: ["call find", "result find"] });
+    expect(seen.types).toEqual(["STATE_SNAPSHOT", "STATE_DELTA"]);
   });
 });
