@@ -6,7 +6,7 @@ import { meant } from "../command-line/nearest.ts";
 import { usage } from "../command-line/parse.ts";
 import { CliError, Exit } from "../exit.ts";
 import type { Io } from "../io.ts";
-import { PACKAGE_MANAGERS, packageManagerOf, runIn } from "../new/package-manager.ts";
+import { PACKAGE_MANAGERS, type PackageManager, packageManagerOf, runIn } from "../new/package-manager.ts";
 import { projectFiles } from "../new/project-files.ts";
 import { type Addition, ADDITIONS, type Template, TEMPLATES } from "../new/templates.ts";
 import { printJson } from "../text.ts";
@@ -78,7 +78,7 @@ export const newProject = command({
         written,
         kept,
         isDry: flags["dry-run"],
-        next: nextSteps(io, root, template, install ? [] : [`${pm} install`]),
+        next: nextSteps(io, root, pm, install),
       });
     return Exit.OK;
   },
@@ -107,19 +107,10 @@ async function mustRun(root: string, program: string, ...args: string[]): Promis
   });
 }
 
-const TRIES: Readonly<Record<Template, string>> = {
-  react: 'npm start "Where is order 4471?"',
-  minimal: 'npm start "A first sentence. Another one."',
-  flow: `npm start '{"city":"Bergen"}'`,
-  parallel: 'npm start "The quick brown fox"',
-  controller: "npm start 40",
-  rag: 'npm start "What does shipping cost?"',
-  service: 'npm start "3 lanterns"',
-};
-
-function nextSteps(io: Io, root: string, template: Template, install: readonly string[]): readonly string[] {
+function nextSteps(io: Io, root: string, pm: PackageManager, isInstalled: boolean): readonly string[] {
   const folder = path.relative(io.cwd, root);
-  return [...(folder === "" ? [] : [`cd ${folder}`]), ...install, TRIES[template], "npm test"];
+  const steps = [...(folder === "" ? [] : [`cd ${folder}`]), ...(isInstalled ? [] : [`${pm} install`])];
+  return [...steps, `${pm} run dev`, `${pm} run test`];
 }
 
 function tell(
