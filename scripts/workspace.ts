@@ -81,12 +81,13 @@ export function bin(name: string): string {
 export async function run(
   command: string,
   args: readonly string[],
-  options: { readonly cwd?: string; readonly timeoutMs?: number } = {},
+  options: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv; readonly timeoutMs?: number } = {},
 ): Promise<Run> {
   const { promise, resolve } = Promise.withResolvers<Run>();
   const limit = options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs };
   const child = spawn(command, args, {
     cwd: options.cwd ?? root,
+    env: options.env ?? process.env,
     stdio: ["ignore", "pipe", "pipe"],
     shell: command.endsWith(".cmd"),
     ...limit,
