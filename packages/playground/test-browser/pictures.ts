@@ -1,16 +1,20 @@
-// Takes the pictures of the guide: the chat and a live flow, light and dark.
+// Takes the pictures of the README and the guide: the chat and a live flow, light and dark.
 // node --conditions=@penguiflow/source packages/playground/test-browser/pictures.ts
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Page } from "playwright-core";
 import { buildPage } from "../../../scripts/build-page.ts";
 import { root } from "../../../scripts/workspace.ts";
+import { ingestGraph } from "../test/scripted-server/flows.ts";
+import type { World } from "../test/scripted-server/world.ts";
 import { openBrowser } from "./browser.ts";
+import { Pictures } from "./screens/pictures.ts";
 import { openStage, type StageSettings } from "./stage.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "penguiflow-pictures-"));
 const browser = await openBrowser();
+const pictures = await Pictures.open(browser);
 try {
   await buildPage(folder);
   await take("chat", {}, async (page) => {
@@ -19,19 +23,27 @@ try {
     await page.locator(".approval").waitFor();
     await page.locator('.node[data-look="paused"]').waitFor();
   });
-  await take("flow", { path: "/flows/wide", load: { perSecond: 55 }, isMotionReduced: false }, async (page) => {
-    // the pipes fill first
-    await page.locator('.edge[data-pressure="full"]').nth(5).waitFor({ timeout: 90_000 });
+  const load = { flow: "ingest", graph: ingestGraph, perSecond: 24, slow: { embed: 1_400, keywords: 120, rank: 90 } };
+  await take("flow", { path: "/flows/ingest", load, isMotionReduced: false }, async (page, world) => {
+    await page.locator('[data-node="parse"]').waitFor();
+    // the pipes fill first, and figures of a second settle
+    for (let frame = 0; frame < 240; frame += 1) world.playFrame();
+    await page.waitForTimeout(4_000);
   });
 } finally {
   await browser.close();
   rmSync(folder, { recursive: true });
 }
 
-async function take(name: string, settings: StageSettings, prepare: (page: Page) => Promise<void>): Promise<void> {
+async function take(
+  name: string,
+  settings: StageSettings,
+  prepare: (page: Page, world: World) => Promise<void>,
+): Promise<void> {
   for (const theme of ["light", "dark"] as const) {
-    await using stage = await openStage(browser, folder, { ...settings, width: 1280, height: 800, theme });
-    await prepare(stage.page);
-    await stage.page.screenshot({ path: path.join(root, "docs/pictures", `playground-${name}-${theme}.png`) });
+    await using stage = await openStage(browser, folder, { ...settings, width: 1180, height: 720, theme });
+    await prepare(stage.page, stage.server.world);
+    const picture = await pictures.join([await stage.page.screenshot()]);
+    writeFileSync(path.join(root, "docs/pictures", `playground-${name}-${theme}.png`), picture);
   }
 }

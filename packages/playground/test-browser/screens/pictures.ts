@@ -27,17 +27,17 @@ export class Pictures implements AsyncDisposable {
     return new Pictures(await browser.newPage());
   }
 
-  /** Puts two pictures side by side into a small file. */
-  async join(left: Buffer, right: Buffer): Promise<Buffer> {
+  /** Puts pictures side by side into a small file. */
+  async join(pictures: readonly Buffer[]): Promise<Buffer> {
     const { width, height, data } = await this.#evaluate<{ width: number; height: number; data: string }>(
-      [left, right],
+      pictures,
       `async (sources) => {
         ${READ}
-        const [left, right] = await Promise.all(sources.map(read));
-        const [width, height] = [left.width + right.width, Math.max(left.height, right.height)];
+        const all = await Promise.all(sources.map(read));
+        const width = all.reduce((sum, one) => sum + one.width, 0);
+        const height = Math.max(...all.map((one) => one.height));
         const context = new OffscreenCanvas(width, height).getContext("2d");
-        context.putImageData(left, 0, 0);
-        context.putImageData(right, left.width, 0);
+        all.reduce((left, one) => (context.putImageData(one, left, 0), left + one.width), 0);
         const { data } = context.getImageData(0, 0, width, height);
         let letters = "";
         for (const value of data) letters += String.fromCharCode(value);

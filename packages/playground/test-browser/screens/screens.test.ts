@@ -24,7 +24,7 @@ async function take({ page }: Stage, pictures: Pictures): Promise<Buffer> {
     await page.emulateMedia({ colorScheme });
     taken.push(await page.screenshot());
   }
-  return await pictures.join(taken[0]!, taken[1]!);
+  return await pictures.join(taken);
 }
 
 const kept = (name: string): string => path.join(KEPT, `${name}.png`);

@@ -59,7 +59,7 @@ export const SCREENS: readonly Screen[] = [
       const { world } = stage.server;
       await shown(stage, '[data-node="parse-1"]');
       for (let frame = 0; frame < 300; frame += 1) world.playFrame();
-      await stage.page.locator(".figures", { hasText: String(world.wide.stats().traces) }).waitFor();
+      await stage.page.locator(".figures", { hasText: String(world.loaded.stats().traces) }).waitFor();
       await shown(stage, '.edge[data-pressure="full"]');
       await shown(stage, ".event-row");
     },

@@ -16,7 +16,7 @@ function graph(names: readonly string[], edges: ReadonlyArray<readonly [from: st
   return {
     nodes: names.map((name) => ({
       name,
-      kind: "node",
+      kind: name === "merge" ? "join" : "node",
       isIngress: edges.some(([from, to]) => from === "OpenSea" && to === name),
       isEgress: edges.some(([from, to]) => to === "Rookery" && from === name),
       isController: false,
@@ -27,13 +27,19 @@ function graph(names: readonly string[], edges: ReadonlyArray<readonly [from: st
   };
 }
 
-const ingestGraph: GraphJson = graph(
-  ["parse", "split", "embed", "store"],
+export const ingestGraph: GraphJson = graph(
+  ["parse", "split", "title", "embed", "keywords", "merge", "rank", "store"],
   [
     ["OpenSea", "parse"],
     ["parse", "split"],
+    ["split", "title"],
     ["split", "embed"],
-    ["embed", "store"],
+    ["split", "keywords"],
+    ["title", "merge"],
+    ["embed", "merge"],
+    ["keywords", "merge"],
+    ["merge", "rank"],
+    ["rank", "store"],
     ["store", "Rookery"],
   ],
 );
@@ -92,7 +98,11 @@ export function flowSummaries(open: (flow: string) => number): FlowSummary[] {
     openPauses: open(name),
     ...more,
   });
-  return [summary("support", 7, { kind: "planner", takesText: true }), summary("ingest", 4), summary("wide", 50)];
+  return [
+    summary("support", 7, { kind: "planner", takesText: true }),
+    summary("ingest", ingestGraph.nodes.length),
+    summary("wide", 50),
+  ];
 }
 
 const graphs: Readonly<Record<string, GraphJson>> = { support: supportGraph, ingest: ingestGraph, wide: wideGraph() };

@@ -33,7 +33,7 @@ export function routes(world: World, method: string, url: URL, body: unknown, re
       const found = summaries.find(({ name }) => name === one);
       if (one === undefined) return summaries;
       if (found === undefined) throw new Refusal("FLOW_UNKNOWN", `There is no flow "${one}"`);
-      return flowView(found, one === "wide" ? world.wide.stats() : undefined);
+      return flowView(found, one === world.loadedName ? world.loaded.stats() : undefined);
     }
     case "POST flows": {
       const { input, count = 1 } = body as NewRun;

@@ -34,7 +34,7 @@ export interface WorldOptions {
   readonly pace?: number;
   /** Number of generated runs in the list. @defaultValue 0 */
   readonly runs?: number;
-  /** Load of the flow "wide", which frames tell ten times a second. @defaultValue none */
+  /** Load of a flow, "wide" unless it names another, which frames tell ten times a second. @defaultValue none */
   readonly load?: Partial<Load>;
   /** Instant at which its time stands; runs have begun ten seconds before. @defaultValue time passes */
   readonly at?: number;
@@ -50,8 +50,9 @@ export class World {
   /** Requests that changed something, in order. */
   readonly asked: { readonly route: string; readonly body: unknown }[] = [];
   readonly generated: readonly RunSummary[];
-  /** Load of the flow "wide". */
-  readonly wide: LifelikeFlow;
+  /** The flow under load, and its name. */
+  readonly loaded: LifelikeFlow;
+  readonly loadedName: string;
   overlay: Overlay | undefined;
   isReadOnly = false;
   /** Whether runs read no messages of people until `readSteering` is called. */
@@ -71,7 +72,8 @@ export class World {
     this.#reload = { at: this.now() - 60_000, ms: 224, files: ["src/tools.ts"], generation: 2, draining: 0 };
     this.generated = manyRuns(runs, this.now());
     const slow = { "score-1": 420, "embed-2": 300, "store-1": 60 };
-    this.wide = new LifelikeFlow({ perSecond: 12, slow, ...load });
+    this.loadedName = load?.flow ?? "wide";
+    this.loaded = new LifelikeFlow({ perSecond: 12, slow, ...load });
     if (load !== undefined && at === undefined) this.#timer = setInterval(() => this.playFrame(), 100);
   }
 
@@ -80,9 +82,9 @@ export class World {
     return this.#at ?? Date.now();
   }
 
-  /** Lets a tenth of a second pass in the flow "wide". */
+  /** Lets a tenth of a second pass in the flow under load. */
   playFrame(): void {
-    const frame = this.wide.frame();
+    const frame = this.loaded.frame();
     // the model has a time of its own: the page measures against its clock
     const shift = this.now() - frame.at;
     const events = frame.events.map((event) => ({ ...event, at: event.at + shift }));
