@@ -220,6 +220,7 @@ const wellWorded = [
   "{apps,packages}/*/src",
   "{apps,packages}/*/test",
   "{apps,packages}/*/test-integration",
+  "{apps,packages}/*/test-browser",
 ];
 
 /** Extracts the comments of a file without their marks. Consecutive `//` lines are one comment. */
@@ -250,7 +251,7 @@ const namesItsActors = each((source) =>
 const itself = "test/architecture.test.ts";
 const core = load("packages/core/src/**/*.ts");
 const tests = load("{test,{apps,packages}/*/test,examples/*/test}/**/*.ts").filter(({ file }) => file !== itself);
-const commented = load(`{${wellWorded.join(",")}}/**/*.{ts,mjs}`);
+const commented = load(`{${wellWorded.join(",")}}/**/*.{ts,tsx,mjs}`);
 const own = "packages/core/src/queue/channel.ts";
 
 /** Each rule with what it is applied to, and with an offence that proves it is awake. */

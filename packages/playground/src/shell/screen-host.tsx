@@ -42,17 +42,16 @@ export function ScreenHost() {
     return (
       <>
         <Header title="Not found" />
-        <Empty icon="search" title="There is no such page" text="Its address may have been mistyped, or cut.">
-          <a class="button" href="/">
-            Chat
-          </a>
-          <a class="button" href="/runs">
-            Runs
-          </a>
-          <a class="button" href="/flows">
-            Flows
-          </a>
-        </Empty>
+        <Empty
+          icon="search"
+          title="There is no such page"
+          text="Its address may have been mistyped, or cut."
+          links={[
+            ["/", "Chat"],
+            ["/runs", "Runs"],
+            ["/flows", "Flows"],
+          ]}
+        />
       </>
     );
   }

@@ -151,16 +151,11 @@ function NothingOpen() {
           person answers. A reload loses nothing.
         </>
       }
-    >
-      <a class="button" href="/">
-        Chat
-      </a>
-      <a class="button" href="/tools">
-        Tools and their rules
-      </a>
-      <a class="button" href="/runs?state=paused">
-        Paused runs
-      </a>
-    </Empty>
+      links={[
+        ["/", "Chat"],
+        ["/tools", "Tools and their rules"],
+        ["/runs?state=paused", "Paused runs"],
+      ]}
+    />
   );
 }

@@ -92,17 +92,12 @@ function NothingToTalkTo() {
             their input as a form.
           </>
         }
-      >
-        <a class="button" href="/flows">
-          Flows
-        </a>
-        <a class="button" href="/runs">
-          Runs
-        </a>
-        <a class="button" href="/tools">
-          Tools
-        </a>
-      </Empty>
+        links={[
+          ["/flows", "Flows"],
+          ["/runs", "Runs"],
+          ["/tools", "Tools"],
+        ]}
+      />
     </>
   );
 }

@@ -16,17 +16,12 @@ export function Screen() {
           icon="flows"
           title="No flow yet"
           text="Export a flow or a planner from the project's entry file: it appears here once the file is saved."
-        >
-          <a class="button" href="/lint">
-            Look for problems
-          </a>
-          <a class="button" href="/runs">
-            Earlier runs
-          </a>
-          <a class="button" href="/">
-            Chat
-          </a>
-        </Empty>
+          links={[
+            ["/lint", "Look for problems"],
+            ["/runs", "Earlier runs"],
+            ["/", "Chat"],
+          ]}
+        />
       </>
     );
   return (

@@ -34,17 +34,12 @@ export function Screen() {
           icon="lint"
           title="No findings"
           text={`The linter has looked at ${plural(flows.length, "flow")}, and found nothing that cannot work or may fail under load.`}
-        >
-          <a class="button" href="/flows">
-            Flows
-          </a>
-          <a class="button" href="/simulate">
-            Simulate faults
-          </a>
-          <a class="button" href="/">
-            Chat
-          </a>
-        </Empty>
+          links={[
+            ["/flows", "Flows"],
+            ["/simulate", "Simulate faults"],
+            ["/", "Chat"],
+          ]}
+        />
       ) : (
         <div class="page lint">
           {flows

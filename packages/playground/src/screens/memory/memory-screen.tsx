@@ -28,17 +28,12 @@ function Choose() {
           icon="memory"
           title="No threads yet"
           text="Talk to a planner first; its memory of the thread is then shown here, with its tokens."
-        >
-          <a class="button" href="/">
-            Chat
-          </a>
-          <a class="button" href="/threads">
-            Threads
-          </a>
-          <a class="button" href="/flows">
-            Flows
-          </a>
-        </Empty>
+          links={[
+            ["/", "Chat"],
+            ["/threads", "Threads"],
+            ["/flows", "Flows"],
+          ]}
+        />
       ) : (
         <div class="page">
           {error === undefined ? null : <Problem error={error} again={again} />}
@@ -80,17 +75,12 @@ function Memory({ id }: { readonly id: string }) {
               turn is kept here with its tokens.
             </>
           }
-        >
-          <a class="button" href={pathTo("threads", id)}>
-            Back to the thread
-          </a>
-          <a class="button" href="/memory">
-            Other threads
-          </a>
-          <a class="button" href="/threads">
-            All threads
-          </a>
-        </Empty>
+          links={[
+            [pathTo("threads", id), "Back to the thread"],
+            ["/memory", "Other threads"],
+            ["/threads", "All threads"],
+          ]}
+        />
       ) : (
         <Content view={value} error={error} again={again} />
       )}

@@ -9,7 +9,7 @@ import type { CancelReport, RunView } from "../../protocol.ts";
 import { pathTo } from "../../routing/route-pattern.ts";
 import { query, setQuery } from "../../routing/router.ts";
 import { isReadOnly } from "../../store/project.ts";
-import { isOpen } from "./run-stream.ts";
+import { isOpen } from "../../store/run-state.ts";
 
 /** State, identity and actions of a run. */
 export function RunHeader({ run }: { readonly run: RunView }) {

@@ -1,9 +1,9 @@
-import { signal, type ReadonlySignal } from "@preact/signals";
+import { computed, effect, signal, type ReadonlySignal } from "@preact/signals";
 import { api } from "../../api/routes.ts";
-import { part } from "../../api/request.ts";
-import type { RunStreamItem, RunView } from "../../protocol.ts";
+import type { RunView } from "../../protocol.ts";
+import { type FollowedRun, followRun } from "../../store/live-run.ts";
 import { onGap, onRun } from "../../store/project.ts";
-import { applyItem, isOpen } from "./run-stream.ts";
+import { isOpen } from "../../store/run-state.ts";
 
 /** A run that is shown, live while it goes on. */
 export interface WatchedRun {
@@ -16,15 +16,18 @@ export interface WatchedRun {
   readonly stop: () => void;
 }
 
-const TYPES: readonly RunStreamItem["type"][] = ["snapshot", "delta", "part", "step", "pauses", "run", "end"];
 const TICK_MS = 250;
 
 /** Watches a run until it is stopped. */
 export function watchRun(flow: string, id: string): WatchedRun {
-  const run = signal<RunView | undefined>(undefined);
+  const view = signal<RunView | undefined>(undefined);
+  const followed = signal<FollowedRun | undefined>(undefined);
+  const run = computed(() => {
+    const { run: summary, ...rest } = followed.value?.state.value ?? { run: undefined };
+    return view.value && { ...view.value, ...summary, ...rest };
+  });
   const error = signal<unknown>(undefined);
   const now = signal(Date.now());
-  let source: EventSource | undefined;
   let isStopped = false;
   let latest = 0;
   const read = async (): Promise<void> => {
@@ -32,36 +35,29 @@ export function watchRun(flow: string, id: string): WatchedRun {
     try {
       const found = await api.run(flow, id);
       if (isStopped || request !== latest) return;
-      run.value = found;
+      view.value = found;
       error.value = undefined;
-      if (isOpen(found)) follow();
+      const told = followed.peek()?.state.peek();
+      if (!isOpen(found) || (told !== undefined && !isOpen(told.run))) leave();
+      if (isOpen(found)) followed.value ??= followRun(flow, id);
     } catch (cause) {
       if (!isStopped && request === latest) error.value = cause;
     }
   };
-  const follow = (): void => {
-    if (source !== undefined) return;
-    source = new EventSource(`/api/runs/${part(flow)}/${part(id)}/stream`);
-    for (const type of TYPES) {
-      source.addEventListener(type, ({ data }: MessageEvent<string>) => {
-        const item = { type, ...(JSON.parse(data) as object) } as RunStreamItem;
-        if (run.value !== undefined) run.value = applyItem(run.value, item);
-        if (item.type !== "end") return;
-        leave();
-        // the stream does not carry results and budgets
-        void read();
-      });
-    }
-  };
   const leave = (): void => {
-    source?.close();
-    source = undefined;
+    followed.peek()?.close();
+    followed.value = undefined;
   };
   const ends = [
     onRun((changed) => {
       if (changed.flow === flow && changed.id === id) void read();
     }),
     onGap(() => void read()),
+    effect(() => {
+      const told = followed.value?.state.value;
+      // the stream does not carry results and budgets
+      if (told !== undefined && !isOpen(told.run)) queueMicrotask(() => void read());
+    }),
   ];
   const timer = setInterval(() => {
     if (run.value !== undefined && isOpen(run.value) && !document.hidden) now.value = Date.now();

@@ -152,18 +152,16 @@ function Nothing({ isFiltered, onReset }: { readonly isFiltered: boolean; readon
           ? "Take a filter off, or wait: runs appear here when they begin."
           : "Ask something in the chat, or send something into a flow."
       }
+      links={[
+        ["/", "Chat"],
+        ["/flows", "Flows"],
+      ]}
     >
       {isFiltered ? (
         <button type="button" class="button" onClick={onReset}>
           <Icon name="close" /> Take the filters off
         </button>
       ) : null}
-      <a class="button" href="/">
-        Chat
-      </a>
-      <a class="button" href="/flows">
-        Flows
-      </a>
     </Empty>
   );
 }

@@ -145,17 +145,12 @@ function NoFile() {
             many seeds as you like.
           </>
         }
-      >
-        <a class="button" href="/flows">
-          Flows
-        </a>
-        <a class="button" href="/lint">
-          Lint
-        </a>
-        <a class="button" href="/runs">
-          Runs
-        </a>
-      </Empty>
+        links={[
+          ["/flows", "Flows"],
+          ["/lint", "Lint"],
+          ["/runs", "Runs"],
+        ]}
+      />
     </>
   );
 }

@@ -86,17 +86,12 @@ export function Screen() {
             icon="threads"
             title={text === "" ? "No threads yet" : "No thread fits"}
             text="A thread begins with your first message, and is kept over reloads and restarts."
-          >
-            <a class="button" href="/">
-              New thread
-            </a>
-            <a class="button" href="/runs">
-              Runs
-            </a>
-            <a class="button" href="/flows">
-              Flows
-            </a>
-          </Empty>
+            links={[
+              ["/", "New thread"],
+              ["/runs", "Runs"],
+              ["/flows", "Flows"],
+            ]}
+          />
         ) : (
           <ul ref={list} class="card rows">
             {threads.map((thread) => (

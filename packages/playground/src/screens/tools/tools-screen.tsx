@@ -98,16 +98,11 @@ function NoTools() {
           here with its schemas and rules.
         </>
       }
-    >
-      <a class="button" href="/">
-        Chat
-      </a>
-      <a class="button" href="/flows">
-        Flows
-      </a>
-      <a class="button" href="/lint">
-        Lint
-      </a>
-    </Empty>
+      links={[
+        ["/", "Chat"],
+        ["/flows", "Flows"],
+        ["/lint", "Lint"],
+      ]}
+    />
   );
 }
