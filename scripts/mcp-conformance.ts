@@ -1,15 +1,18 @@
-// Runs the conformance suite of the Model Context Protocol over packages/tools-mcp, in both directions: `npm run
-// mcp:conformance`. What each scenario must give, and why some are left out, is in mcp-conformance/scenarios.ts.
+// Runs the conformance suite of the Model Context Protocol over packages/tools-mcp, in both directions, and over the
+// server of apps/memory-service: `npm run mcp:conformance`. What each scenario must give, and why some are left out, is in mcp-conformance/scenarios.ts.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { installFolder } from "./install-folder.ts";
-import { ofClients, ofServers, type Scenario } from "./mcp-conformance/scenarios.ts";
+import { ofClients, ofMemory, ofNextMemory, ofServers, type Scenario } from "./mcp-conformance/scenarios.ts";
 import { conclude, root, run } from "./workspace.ts";
 
 const SUITE = "test/mcp-conformance";
+/** Suite of the protocol's revision of 2026, in which there are no sessions. */
+const NEXT_SUITE = "test/mcp-conformance-next";
+const NEXT_VERSION = "2026-07-28";
 const TIMEOUT_MS = 60_000;
 
 interface Check {
@@ -18,7 +21,8 @@ interface Check {
   readonly errorMessage?: string;
 }
 
-const suite = path.join(root, SUITE, "node_modules/@modelcontextprotocol/conformance/dist/index.js");
+const programOf = (suite: string): string =>
+  path.join(root, suite, "node_modules/@modelcontextprotocol/conformance/dist/index.js");
 const folder = mkdtempSync(path.join(os.tmpdir(), "penguiflow-mcp-"));
 const problems: string[] = [];
 const program = (name: string): string[] => [
@@ -27,14 +31,23 @@ const program = (name: string): string[] => [
   path.join(import.meta.dirname, "mcp-conformance", `${name}-process.ts`),
 ];
 
+/** One side of the protocol that the suite examines. */
+interface Direction {
+  readonly direction: "server" | "client";
+  /** Name in what is printed. */
+  readonly subject: string;
+  readonly suite?: string;
+  readonly given: readonly string[];
+}
+
 /** Runs a scenario; returns its checks, those that pass in several requests once. */
-async function checksOf(direction: string, name: string, given: readonly string[]): Promise<Check[]> {
-  const results = path.join(folder, direction, name);
-  const args = [suite, direction, ...given, "--scenario", name, "-o", results];
+async function checksOf({ direction, subject, suite = SUITE, given }: Direction, name: string): Promise<Check[]> {
+  const results = path.join(folder, subject, name);
+  const args = [programOf(suite), direction, ...given, "--scenario", name, "-o", results];
   const { output } = await run(process.execPath, args, { cwd: folder, timeoutMs: TIMEOUT_MS });
   const [file] = globSync("**/checks.json", { cwd: results });
   if (file !== undefined) return JSON.parse(readFileSync(path.join(results, file), "utf8")) as Check[];
-  problems.push(`${direction} ${name}: no result\n${output.slice(-2000)}`);
+  problems.push(`${subject} ${name}: no result\n${output.slice(-2000)}`);
   return [];
 }
 
@@ -56,7 +69,8 @@ function compare(where: string, checks: readonly Check[], expected: Exclude<Scen
 }
 
 /** Runs the scenarios of a direction, two at a time, and prints what they gave. */
-async function runAll(direction: string, table: Readonly<Record<string, Scenario>>, given: readonly string[]) {
+async function runAll(direction: Direction, table: Readonly<Record<string, Scenario>>): Promise<void> {
+  const { subject } = direction;
   const left = Object.entries(table).flatMap(([name, expected]) =>
     typeof expected === "string" ? [] : [{ name, expected }],
   );
@@ -64,12 +78,12 @@ async function runAll(direction: string, table: Readonly<Record<string, Scenario
   let checks = 0;
   const runSome = async (): Promise<void> => {
     for (let next = left.shift(); next !== undefined; next = left.shift()) {
-      const found = await checksOf(direction, next.name, given);
-      checks += compare(`${direction} ${next.name}`, found, next.expected);
+      const found = await checksOf(direction, next.name);
+      checks += compare(`${subject} ${next.name}`, found, next.expected);
     }
   };
   await Promise.all([runSome(), runSome()]);
-  process.stdout.write(`${direction}: ${checks} checks of ${scenarios} scenarios pass\n`);
+  process.stdout.write(`${subject}: ${checks} checks of ${scenarios} scenarios pass\n`);
   for (const [name, expected] of Object.entries(table)) {
     const why = typeof expected === "string" ? expected : typeof expected === "object" ? expected.why : undefined;
     const what = typeof expected === "object" ? `${name}, ${expected.fails.join(", ")}` : name;
@@ -79,7 +93,7 @@ async function runAll(direction: string, table: Readonly<Record<string, Scenario
 
 /** Reports scenarios that the suite has and the tables have not. */
 async function compareLists(): Promise<void> {
-  const { output } = await run(process.execPath, [suite, "list"]);
+  const { output } = await run(process.execPath, [programOf(SUITE), "list"]);
   const names = [...output.matchAll(/^ {2}- (\S+)/gm)].map(([, name = ""]) => name);
   const known = new Set([...Object.keys(ofServers), ...Object.keys(ofClients)]);
   if (names.length === 0) problems.push(`The suite lists no scenarios:\n${output.slice(-2000)}`);
@@ -87,15 +101,35 @@ async function compareLists(): Promise<void> {
   for (const name of known) if (!names.includes(name)) problems.push(`The suite has no scenario "${name}"`);
 }
 
-if (await installFolder(SUITE, "the conformance suite of MCP")) {
-  const server = spawn(process.execPath, program("server"), { stdio: ["ignore", "pipe", "inherit"] });
+/** Runs work on the URL of a server's process. */
+async function withServer(name: string, work: (url: string) => Promise<void>): Promise<void> {
+  const server = spawn(process.execPath, program(name), { stdio: ["ignore", "pipe", "inherit"] });
   try {
     const [line] = (await once(server.stdout, "data")) as [Buffer];
-    await compareLists();
-    await runAll("server", ofServers, ["--url", line.toString().trim()]);
-    await runAll("client", ofClients, ["--command", [process.execPath, ...program("client")].join(" ")]);
+    await work(line.toString().trim());
   } finally {
     server.kill();
+  }
+}
+
+if (
+  (await installFolder(SUITE, "the conformance suite of MCP")) &&
+  (await installFolder(NEXT_SUITE, "the conformance suite of MCP's next revision"))
+) {
+  try {
+    await compareLists();
+    await withServer("server", async (url) => {
+      await runAll({ direction: "server", subject: "server", given: ["--url", url] }, ofServers);
+    });
+    await withServer("memory", async (url) => {
+      await runAll({ direction: "server", subject: "memory service", given: ["--url", url] }, ofMemory);
+      const given = ["--url", url, "--spec-version", NEXT_VERSION];
+      const subject = `memory service, ${NEXT_VERSION}`;
+      await runAll({ direction: "server", subject, suite: NEXT_SUITE, given }, ofNextMemory);
+    });
+    const command = [process.execPath, ...program("client")].join(" ");
+    await runAll({ direction: "client", subject: "client", given: ["--command", command] }, ofClients);
+  } finally {
     rmSync(folder, { recursive: true, force: true });
   }
   conclude(problems, "The MCP conformance suite holds in both directions");

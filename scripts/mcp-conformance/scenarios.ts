@@ -42,6 +42,43 @@ export const ofServers: Readonly<Record<string, Scenario>> = {
   "prompts-get-with-image": TOOLS_ALONE,
 };
 
+/**
+ * Scenarios against the memory service. Others call tools, and read resources and prompts, by names that the suite
+ * gives, which a server of its own tools has not.
+ */
+export const ofMemory: Readonly<Record<string, Scenario>> = {
+  "server-initialize": 1,
+  ping: 1,
+  "tools-list": 1,
+  "resources-list": 1,
+  "prompts-list": 1,
+  "server-sse-multiple-streams": "a session for several streams at once; this server keeps none",
+  "dns-rebinding-protection": 2,
+};
+
+/** The same for the revision of 2026, whose suite checks each message against the schema of the protocol, too. */
+export const ofNextMemory: Readonly<Record<string, Scenario>> = {
+  "tools-list": 4,
+  "resources-list": 2,
+  "prompts-list": 2,
+  caching: 7,
+  "dns-rebinding-protection": 2,
+  "http-header-validation": 5,
+  "sep-2164-resource-not-found": 4,
+  "server-sse-multiple-streams": 1,
+  "input-required-result-unsupported-methods": 2,
+  "server-stateless": {
+    passed: 22,
+    fails: [
+      "sep-2575-server-rejects-undeclared-capability",
+      "sep-2575-missing-capability-http-400",
+      "sep-2575-http-server-no-independent-requests-on-stream",
+      "sep-2575-server-no-log-without-loglevel",
+    ],
+    why: "not testable: they need tools that the suite names",
+  },
+};
+
 const NO_MACHINES = "an extension: a source signs users in, and takes tokens of machines from `credentials`";
 
 /** Scenarios against `mcpTools`, in a planner. */

@@ -24,7 +24,7 @@ Options
   --port <n>            with serve: 7437 when left out, any free one for 0; figures are on the next port
   --host <address>      with serve and --keys: 127.0.0.1 when left out
   --keys                with serve: callers prove themselves by keys, see "memory-service key"
-  --sharing             with mcp: the model may share texts with other users
+  --sharing             with mcp and serve: the model may share texts with other users
   --help
 
 An MCP client starts it so:
@@ -92,9 +92,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     case "serve":
       return await withMemory(async (_, memory) => {
         const { serveMemory } = await import("../http/serve-memory.ts");
-        const { host, keys } = values;
+        const { host, keys, sharing } = values;
         const monitoringPort = port === 0 ? 0 : port + 1;
-        const server = await serveMemory(memory, { port, monitoringPort, host, keys });
+        const server = await serveMemory(memory, { port, monitoringPort, host, keys, sharing });
         process.stdout.write(`Listening on ${server.url}, figures on ${server.monitoringUrl}/metrics\n`);
         if (server.token !== undefined) process.stdout.write(`Authorization: Bearer ${server.token}\n`);
         await Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);

@@ -6,6 +6,7 @@ import { z } from "zod";
 import type { Memory } from "../memory.ts";
 import { MemoryError } from "../memory-error.ts";
 import { Door } from "./door.ts";
+import { McpEndpoint } from "./mcp-endpoint.ts";
 import { openApiOf } from "./open-api.ts";
 import { problemOf, Refused } from "./problem.ts";
 import { prometheusText } from "./prometheus.ts";
@@ -24,6 +25,8 @@ export interface ServeMemoryOptions {
   readonly host?: string | undefined;
   /** Whether callers prove themselves by keys of `memory.keys`. @defaultValue false: by the token of this start */
   readonly keys?: boolean | undefined;
+  /** Whether models behind `/mcp` may share fragments with other users. @defaultValue false */
+  readonly sharing?: boolean | undefined;
   /** Bytes of a body at most. @defaultValue 2 MiB */
   readonly maxBodyBytes?: number | undefined;
 }
@@ -41,7 +44,7 @@ export interface MemoryServer extends AsyncDisposable {
 const LOOPBACK: ReadonlySet<string> = new Set(["127.0.0.1", "::1", "localhost"]);
 
 /**
- * Serves a memory over HTTP, see `/openapi.json`. The memory stays open when the server closes.
+ * Serves a memory over HTTP, see `/openapi.json`, and over MCP at `/mcp`. The memory stays open when the server closes.
  *
  * @throws TypeError for a foreign address without keys; Error when a port is taken
  */
@@ -50,13 +53,15 @@ export async function serveMemory(memory: Memory, options: ServeMemoryOptions = 
   if (!keys && !LOOPBACK.has(host))
     throw new TypeError(`Without keys the memory is served on this machine alone: got host "${host}"`);
   const token = keys ? undefined : randomBytes(16).toString("base64url");
-  const service = new Service(memory, new Door(memory, token), maxBodyBytes);
+  const mcp = new McpEndpoint({ sharing: options.sharing ?? false, maxBodyBytes });
+  const service = new Service(memory, new Door(memory, token), mcp, maxBodyBytes);
   const server = createServer((request, response) => void service.answer(request, response));
   const monitor = createServer((request, response) => void service.monitor(request, response));
   await listening(server, port, host);
   await listening(monitor, monitoringPort, host);
   const close = async ({ drainMs = 5_000 }: { readonly drainMs?: number } = {}): Promise<void> => {
     service.isStopping = true;
+    await mcp.close();
     const cut = setTimeout(() => server.closeAllConnections(), drainMs);
     await closed(server);
     clearTimeout(cut);
@@ -77,13 +82,15 @@ class Service {
   isStopping = false;
   readonly #memory: Memory;
   readonly #door: Door;
+  readonly #mcp: McpEndpoint;
   readonly #maxBodyBytes: number;
   readonly #routes: readonly Route[];
   readonly #openApi: string;
 
-  constructor(memory: Memory, door: Door, maxBodyBytes: number) {
+  constructor(memory: Memory, door: Door, mcp: McpEndpoint, maxBodyBytes: number) {
     this.#memory = memory;
     this.#door = door;
+    this.#mcp = mcp;
     this.#maxBodyBytes = maxBodyBytes;
     this.#routes = routesOf(inputSchemas(memory.limits));
     this.#openApi = JSON.stringify(openApiOf(this.#routes));
@@ -102,12 +109,13 @@ class Service {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (this.isStopping) throw new MemoryError("STOPPED", "The service is shutting down");
-    const { pathname, searchParams } = new URL(request.url ?? "/", "http://memory");
+    const { pathname, searchParams } = placeOf(request.url);
     if (request.method === "GET" && pathname === "/openapi.json") {
       send(response, 200, JSON_TYPE, this.#openApi);
       return;
     }
     const memory = await this.#door.open(request);
+    if (pathname === "/mcp") return await this.#mcp.answer(request, response, memory);
     const { route, params } = this.#find(request.method ?? "", pathname);
     const key = request.headers["idempotency-key"];
     const left = new AbortController();
@@ -153,6 +161,15 @@ class Service {
     const allow = here.map(({ route }) => route.method).join(", ");
     throw new Refused("METHOD_NOT_ALLOWED", `Use ${allow}`, { allow });
   }
+}
+
+/** @throws MemoryError `INVALID` for a path that no URL has, such as `//` */
+function placeOf(path = "/"): URL {
+  const url = URL.parse(path, "http://memory");
+  if (url !== null) return url;
+  throw new MemoryError("INVALID", "The path is no path of a URL", {
+    issues: [{ path: ["path"], message: "expected one of /openapi.json" }],
+  });
 }
 
 const NO_QUERY = z.strictObject({});

@@ -1,5 +1,6 @@
-import { type McpServer, ResourceTemplate } from "@modelcontextprotocol/server";
+import { type McpServer, ResourceNotFoundError, ResourceTemplate } from "@modelcontextprotocol/server";
 import { z } from "zod";
+import { MemoryError } from "../memory-error.ts";
 import type { MemoryHandle } from "../memory-handle.ts";
 import { quotationOf, quoted } from "./quotation.ts";
 
@@ -10,7 +11,10 @@ export function addFragmentResource(server: McpServer, memory: MemoryHandle): vo
     new ResourceTemplate("memory://fragments/{id}", { list: undefined }),
     { title: "A text in memory", description: "With the texts before and after it.", mimeType: "application/json" },
     async (uri, { id }) => {
-      const detail = await memory.get(String(id));
+      const detail = await memory.get(String(id)).catch((error: unknown) => {
+        const isAbsent = error instanceof MemoryError && (error.code === "NOT_FOUND" || error.code === "INVALID");
+        throw isAbsent ? new ResourceNotFoundError(uri.href) : error;
+      });
       const shown = { ...quotationOf(detail), neighbours: detail.neighbours.map(quotationOf) };
       return { contents: [{ uri: uri.href, mimeType: "application/json", text: JSON.stringify(shown) }] };
     },

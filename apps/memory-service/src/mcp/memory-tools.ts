@@ -88,7 +88,7 @@ export function addMemoryTools(server: McpServer, memory: MemoryHandle): void {
     },
     async ({ id, helpful }, { mcpReq: { signal } }) =>
       await answering(
-        async () => ({ applied: (await memory.feedback({ id, helpful }, { signal })).applied }),
+        async () => ({ applied: (await memory.feedback({ id, helpful }, { signal })).applied > 0 }),
         ({ applied }) => (applied ? "Noted." : "Nothing has changed."),
       ),
   );
