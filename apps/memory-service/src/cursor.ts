@@ -17,8 +17,8 @@ export function signCursor(secret: string, bound: string, place: readonly (strin
  */
 export function readCursor(secret: string, bound: string, cursor: string): readonly unknown[] {
   const [text = "", given = ""] = cursor.split(".");
-  const wanted = signature(secret, bound, text);
-  const isSigned = given.length === wanted.length && timingSafeEqual(Buffer.from(given), Buffer.from(wanted));
+  const [signed, wanted] = [Buffer.from(given), Buffer.from(signature(secret, bound, text))];
+  const isSigned = signed.length === wanted.length && timingSafeEqual(signed, wanted);
   const place: unknown = isSigned ? JSON.parse(Buffer.from(text, "base64url").toString()) : undefined;
   if (Array.isArray(place)) return place;
   throw new MemoryError("INVALID", "The cursor does not belong to this list", {

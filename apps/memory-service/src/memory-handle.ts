@@ -302,9 +302,9 @@ export class MemoryHandle {
   }
 }
 
-/** Returns the secret of cursors. A tenant without one has kept nothing, so that it has no second page. */
+/** Returns the secret of cursors. A tenant without one has kept nothing: it has no second page, and no cursor fits. */
 async function secretOf(rows: Rows): Promise<string> {
-  return (await rows.settings.get("salt")) ?? "";
+  return (await rows.settings.get("salt")) ?? crypto.randomUUID();
 }
 
 function limitsOf({ signal, traceId, timeoutMs }: RequestOptions): ExecuteOptions {

@@ -91,10 +91,20 @@ export type RetrieveInput = z.output<InputSchemas["retrieve"]>;
 export function parseInput<Output>(schema: z.ZodType<Output>, input: unknown, path: readonly string[] = []): Output {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
-  const issues = parsed.error.issues.map((issue) => ({
+  const issues = parsed.error.issues.flatMap(issuesOf).map((issue) => ({
     path: [...path, ...issue.path.filter((key) => typeof key !== "symbol")],
     message: issue.message,
   }));
   const places = issues.map((issue) => `${issue.path.join(".") || "input"}: ${issue.message}`);
   throw new MemoryError("INVALID", `The input does not fit: ${places.join("; ")}`, { issues });
+}
+
+/** Returns an issue, and for a union those of the form that the input is closest to. */
+function issuesOf(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== "invalid_union" || issue.errors.length === 0) return [issue];
+  // a form without unknown keys is the one that was meant
+  const distance = (one: readonly z.core.$ZodIssue[]): number =>
+    one.length + (one.some(({ code }) => code === "unrecognized_keys") ? 1_000 : 0);
+  const closest = issue.errors.reduce((best, one) => (distance(one) < distance(best) ? one : best));
+  return closest.flatMap(issuesOf).map((one) => ({ ...one, path: [...issue.path, ...one.path] }));
 }

@@ -23,6 +23,8 @@ export async function readBody(request: IncomingMessage, maxBytes: number): Prom
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks))) as unknown;
   } catch {
-    throw new MemoryError("INVALID", "The body is no JSON in UTF-8");
+    throw new MemoryError("INVALID", "The body is no JSON in UTF-8", {
+      issues: [{ path: [], message: "expected JSON in UTF-8" }],
+    });
   }
 }
