@@ -20,6 +20,9 @@ try {
     folder,
     wholeNumber("kills", values.kills),
     wholeNumber("seed", values.seed),
+    (count, texts) => {
+      if (count % 50 === 0) process.stdout.write(`${count} kills, ${texts} texts accepted\n`);
+    },
   );
   process.stdout.write(
     `${kills} kills, ${accepted} texts accepted: ${missing.length} missing, ${twice.length} twice, `,
