@@ -9,6 +9,7 @@ import { expect, test } from "vitest";
 import { main as sumUp } from "../agent-mcp/main.ts";
 import { main as remember } from "../agent-memory/main.ts";
 import { main as buy } from "../agent-openapi/main.ts";
+import { main as recall } from "../agent-recall/main.ts";
 import { main as plan } from "../agent-team/main.ts";
 import { quietly } from "./quietly.ts";
 import { runExample } from "./run-example.ts";
@@ -31,6 +32,14 @@ test("a team shares one budget, and its lead has the answers of all", async () =
 
 test("a thread outlasts the program, and no user sees that of another", async () => {
   expect(await quietly(remember)).toEqual(["Your name is Anna.", "I do not know your name.", "Your name is Anna."]);
+});
+
+test("what a user has said in one conversation is recalled in another, and not to other users", async () => {
+  expect(await quietly(recall)).toEqual([
+    "I shall remember it.",
+    "You have told me: On a train I sit at the window.",
+    "I know nothing about that.",
+  ]);
 });
 
 test("a bill is asked for in one process, approved with another amount in a second one, and paid once", async () => {

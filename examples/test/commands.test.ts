@@ -39,6 +39,7 @@ const LAST_WORDS: Readonly<Record<string, RegExp>> = {
   "agent-team": /^6 model calls and 6 tool calls of all three$/m,
   "ag-ui": /^agent: Your room is booked\.$/m,
   "agent-memory": /^anna: What is my name\?\n {2}Your name is Anna\.$/m,
+  "agent-recall": /^tuesday, bob: .*\n {2}I know nothing about that\.$/m,
   "agent-mcp": /^4 model calls, 4 tool calls$/m,
   "agent-openapi": /^4 model calls, 3 tool calls$/m,
   cluster: /^all 900 orders are shipped, each once$/m,
