@@ -25,8 +25,11 @@ export { MemoryHandle } from "./memory-handle.ts";
 export type { NewKey } from "./memory-keys.ts";
 export { MemoryKeys } from "./memory-keys.ts";
 
-export type { ExplainedCandidate, Recall, RecallItem } from "./retrieval/recall.ts";
-export type { Cut, Why } from "./retrieval/candidate.ts";
+export type { ErasurePreview } from "./keeping/preview-erasure.ts";
+export type { ModelProgress, Queue } from "./keeping/queue-of.ts";
+export type { DrawnFlow, DrawnNode } from "./flows/flow-drawings.ts";
+export type { ExplainedCandidate, Recall, RecallItem, Searched, Way } from "./retrieval/recall.ts";
+export type { Alike, Cut, Why } from "./retrieval/candidate.ts";
 export type { Fallback, FallbackReason } from "./retrieval/fallback.ts";
 export { FALLBACK_REASONS, FALLBACK_STAGES } from "./retrieval/fallback.ts";
 export type { FederatedRecall } from "./retrieval/answer-sources.ts";
@@ -39,7 +42,7 @@ export { FEEDBACK_KINDS } from "./feedback/classifier.ts";
 
 export type { Embedder, Vector } from "./embed/embedder.ts";
 export type { BusinessEvent } from "./telemetry/business-event.ts";
-export type { Sample } from "./telemetry/figures.ts";
+export type { Measured, MeasureListener, Sample } from "./telemetry/figures.ts";
 export type { TelemetryOptions } from "./telemetry/telemetry.ts";
 export type { OpenAiCompatibleOptions } from "./embed/open-ai-compatible.ts";
 export { hashEmbedder } from "./embed/hash-embedder.ts";

@@ -1,11 +1,14 @@
 import { digest } from "./text/digest.ts";
 import { readCursor, signCursor } from "./cursor.ts";
+import { type DrawnFlow, flowDrawings } from "./flows/flow-drawings.ts";
 import type { FeedbackResponse } from "./flows/feedback-stages.ts";
 import type { IngestResponse } from "./flows/ingest-stages.ts";
 import type { ExecuteOptions } from "./flows/orchestrator.ts";
 import type { RetrieveRequest } from "./flows/retrieve-stages.ts";
 import type { Fragment, FragmentDetail, Level, MemoryEvent } from "./fragment.ts";
 import { eraseUser } from "./keeping/erase-user.ts";
+import { type ErasurePreview, previewErasure } from "./keeping/preview-erasure.ts";
+import { type Queue, queueOf } from "./keeping/queue-of.ts";
 import { viewsOf } from "./keeping/views.ts";
 import { notFound } from "./memory-error.ts";
 import type { MemoryCore } from "./memory-core.ts";
@@ -14,7 +17,7 @@ import type { FederatedRecall } from "./retrieval/answer-sources.ts";
 import type { Recall } from "./retrieval/recall.ts";
 import { stillSeen, whileSeen } from "./retrieval/still-seen.ts";
 import { parseInput, type RetrieveInput } from "./schemas.ts";
-import type { JobFigures, JobReport, JobState } from "./store/job-rows.ts";
+import type { JobState } from "./store/job-rows.ts";
 import type { Rows } from "./store/rows.ts";
 import type { Viewer } from "./store/sight.ts";
 import type {
@@ -193,6 +196,14 @@ export class MemoryHandle {
     });
   }
 
+  /** Says what erasing an own fragment would take away, without doing it. */
+  async previewErasure(id: string): Promise<ErasurePreview> {
+    return await this.#request("read", async () => {
+      const own = this.#own(id);
+      return await this.#read(async (rows, now) => await previewErasure(rows, own.principal.user, own.id, now));
+    });
+  }
+
   /** Erases everything of the principal's user; returns the number of fragments. */
   async eraseUser(): Promise<{ erased: number }> {
     return await this.#request("write", async () => ({ erased: await eraseUser(this.#core.services, this.principal) }));
@@ -229,15 +240,17 @@ export class MemoryHandle {
     });
   }
 
-  /** Returns the embedding jobs of the principal's fragments. */
-  async jobs(state?: JobState): Promise<{ readonly jobs: readonly JobReport[]; readonly figures: JobFigures }> {
+  /** Returns the embedding jobs of the principal's fragments, and their way to the current model. */
+  async jobs(state?: JobState): Promise<Queue> {
     return await this.#request("read", async () => {
-      const { user } = this.principal;
-      return await this.#read(async (rows) => ({
-        jobs: await rows.jobs.ofOwner(user, state, this.#core.services.limits.page),
-        figures: await rows.jobs.figures(user),
-      }));
+      const { services } = this.#core;
+      return await this.#read(async (rows) => await queueOf(services, rows, this.principal.user, state));
     });
+  }
+
+  /** Draws the flows, with counts of the principal's own requests since the process began. */
+  async flows(): Promise<readonly DrawnFlow[]> {
+    return await this.#request("read", async () => await Promise.resolve(flowDrawings(this.#core, this.principal)));
   }
 
   /** Lets the dead jobs of the principal's fragments wait again; returns their number. */

@@ -12,7 +12,7 @@ import { checkPrincipal, type Principal } from "./principal.ts";
 import type { Reranker, Rollout } from "./retrieval/reranker.ts";
 import type { MemoryStore } from "./store/memory-store.ts";
 import { sqliteStore } from "./store/sqlite/sqlite-store.ts";
-import type { Sample } from "./telemetry/figures.ts";
+import type { MeasureListener, Sample } from "./telemetry/figures.ts";
 import { Telemetry, type TelemetryOptions } from "./telemetry/telemetry.ts";
 import { VectorIndex } from "./vector/vector-index.ts";
 import { Worker } from "./worker/worker.ts";
@@ -140,6 +140,14 @@ export class Memory implements AsyncDisposable {
       { name: "memory_blocks_bytes", kind: "gauge", labels: {}, value: index.bytes },
       ...(await this.#worker.samples()),
     ];
+  }
+
+  /**
+   * Tells a listener of what is counted and timed from now on, until the returned object is disposed; gauges are in
+   * `figures`. Adapter: `observeMemory` of `@penguiflow/otel`.
+   */
+  onMeasured(listener: MeasureListener): Disposable {
+    return this.#core.services.telemetry.listen(listener);
   }
 
   /** Refuses new requests, lets those in flight finish within `drainMs`, gives leases back and closes the store. */

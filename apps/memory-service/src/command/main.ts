@@ -11,7 +11,7 @@ const USAGE = `Usage: memory-service <command> [options]
 Keeps what was said, verbatim, in files of this machine. Nothing leaves it.
 
 Commands
-  serve    serves the HTTP API, to this machine with a token, or with --keys to callers with keys
+  serve    serves the HTTP API and a page, to this machine with a token, or with --keys to callers with keys
   mcp      serves the memory to an MCP client, over standard input and output
   key      makes a key for --tenant and --user, and prints its secret
   export   prints the own texts, one JSON object a line
@@ -94,8 +94,16 @@ export async function main(argv: readonly string[]): Promise<number> {
         const { serveMemory } = await import("../http/serve-memory.ts");
         const { host, keys, sharing } = values;
         const monitoringPort = port === 0 ? 0 : port + 1;
-        const server = await serveMemory(memory, { port, monitoringPort, host, keys, sharing });
+        const server = await serveMemory(memory, {
+          port,
+          monitoringPort,
+          host,
+          keys,
+          sharing,
+          ...(keys !== true && { principal }),
+        });
         process.stdout.write(`Listening on ${server.url}, figures on ${server.monitoringUrl}/metrics\n`);
+        process.stdout.write(`Page: ${server.pageUrl}\n`);
         if (server.token !== undefined) process.stdout.write(`Authorization: Bearer ${server.token}\n`);
         await Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
         process.stdout.write("Stopping: requests have 5 s to end\n");

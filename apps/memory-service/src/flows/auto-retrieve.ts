@@ -82,9 +82,9 @@ function finalizeNode(services: MemoryServices) {
     // an attempt that is repeated logs the recall again, which harms nothing
     { name: "finalize", effects: "writes", policy: { timeoutMs: 500, validate: "out" } },
     async (message: Message<RankedCandidates>): Promise<Message<RetrieveResponse>> => {
-      const { request, ranked, ranker, fallbacks } = message.payload;
+      const { request, ...ranked } = message.payload;
       const { principal, type } = request;
-      const response = await answerRecall(services, request, { ranked, ranker, fallbacks }, message.traceId);
+      const response = await answerRecall(services, request, ranked, message.traceId);
       const tenant = services.telemetry.hash(principal.tenant);
       const recalled = response.recall.items.map(({ id }) => ({
         event: `memory_event.${type}` as const,

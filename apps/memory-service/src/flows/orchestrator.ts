@@ -1,4 +1,12 @@
-import { type Flow, FlowError, type FlowErrorCode, Message, type ModelRegistry } from "penguiflow";
+import {
+  type Flow,
+  FlowError,
+  type FlowErrorCode,
+  type GraphJson,
+  graphToJson,
+  Message,
+  type ModelRegistry,
+} from "penguiflow";
 import { MemoryError, type MemoryErrorCode } from "../memory-error.ts";
 import type { CheckedPrincipal } from "../principal.ts";
 import { businessEventsOf } from "../telemetry/business-event.ts";
@@ -43,13 +51,26 @@ export class Orchestrator<Request extends { readonly principal: CheckedPrincipal
   ): Promise<Response> {
     const { tenant } = payload.principal;
     const message = new Message({ payload, headers: { tenant, topic: this.#flow.name }, traceId });
+    const { counts } = this.#telemetry;
+    counts.begin(this.#flow.name, message.traceId, payload.principal);
     const outcome = await this.#flow.outcome(message, { timeoutMs, signal }).catch((error: unknown) => {
+      counts.end(this.#flow.name, message.traceId, false);
       throw failureOf(error);
     });
     if (outcome.status !== "completed") throw failureOf(outcome.error);
     const [answer] = outcome.messages;
     this.#telemetry.tell(businessEventsOf(answer?.meta ?? {}));
     return outcome.result;
+  }
+
+  /** Returns the graph as plain data. */
+  get graph(): GraphJson {
+    return graphToJson(this.#flow);
+  }
+
+  /** Name of the flow. */
+  get name(): string {
+    return this.#flow.name;
   }
 
   /** Lets requests under way finish within `drainMs`, then stops the flow. */

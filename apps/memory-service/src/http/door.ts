@@ -2,22 +2,30 @@ import { timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Memory } from "../memory.ts";
 import type { MemoryHandle } from "../memory-handle.ts";
-import { NAME_PATTERN } from "../principal.ts";
+import { NAME_PATTERN, type Principal } from "../principal.ts";
 import { digest } from "../text/digest.ts";
 import { Refused } from "./problem.ts";
 
 /** Local names, which pages of other sites cannot take. */
 const LOCAL_NAMES: ReadonlySet<string> = new Set(["127.0.0.1", "localhost", "[::1]"]);
 
+/** Access without keys, on this machine alone. */
+export interface LocalAccess {
+  /** Secret of this start. */
+  readonly token: string;
+  /** The principal it proves; a request may name another user of the tenant. */
+  readonly principal: Principal;
+}
+
 /** Proves whose memory a request works on: by its key, or on this machine alone by the token of this start. */
 export class Door {
   readonly #memory: Memory;
-  readonly #localToken: string | undefined;
+  readonly #local: LocalAccess | undefined;
 
-  /** @param localToken - secret of a server without keys, whose tenant is `local` */
-  constructor(memory: Memory, localToken: string | undefined) {
+  /** @param local - absent where callers have keys */
+  constructor(memory: Memory, local: LocalAccess | undefined) {
     this.#memory = memory;
-    this.#localToken = localToken;
+    this.#local = local;
   }
 
   /**
@@ -28,10 +36,11 @@ export class Door {
   async open(request: IncomingMessage): Promise<MemoryHandle> {
     const { authorization = "", "memory-user": named } = request.headers;
     const [, secret] = /^Bearer ([^ ]+)$/i.exec(authorization) ?? [];
-    if (this.#localToken !== undefined) {
+    if (this.#local !== undefined) {
+      const { token, principal } = this.#local;
       requireLocal(request);
-      if (secret === undefined || !isSame(secret, this.#localToken)) throw unproven();
-      return this.#memory.as({ tenant: "local", user: userOf(named) ?? "me" });
+      if (secret === undefined || !isSame(secret, token)) throw unproven();
+      return this.#memory.as({ ...principal, user: userOf(named) ?? principal.user });
     }
     const key = secret === undefined ? undefined : await this.#memory.keys.verify(secret);
     if (key === undefined) throw unproven();

@@ -76,6 +76,13 @@ export function routesOf(schemas: InputSchemas): readonly Route[] {
       },
     },
     {
+      method: "GET",
+      path: "/v1/fragments/{id}/erasure",
+      summary: "Says what erasing a fragment takes away, without doing it",
+      statuses: [200],
+      run: async (call) => ok(await call.memory.previewErasure(id(call))),
+    },
+    {
       method: "PUT",
       path: "/v1/fragments/{id}/level",
       summary: "Sets who may see a fragment",
@@ -162,7 +169,7 @@ export function routesOf(schemas: InputSchemas): readonly Route[] {
     {
       method: "GET",
       path: "/v1/jobs",
-      summary: "Lists the embedding jobs of the own fragments",
+      summary: "Lists the embedding jobs of the own fragments, with their way to the current model",
       query: jobsQuery,
       statuses: [200],
       run: async ({ memory, query }) => ok(await memory.jobs((query as { readonly state?: JobState }).state)),
@@ -176,10 +183,24 @@ export function routesOf(schemas: InputSchemas): readonly Route[] {
     },
     {
       method: "GET",
+      path: "/v1/flows",
+      summary: "Draws the flows, with counts of the own requests",
+      statuses: [200],
+      run: async ({ memory }) => ok({ flows: await memory.flows() }),
+    },
+    {
+      method: "GET",
       path: "/v1/export",
       summary: "Streams the own fragments, one JSON object a line",
       statuses: [200],
       run: async ({ memory }) => await Promise.resolve({ status: 200, lines: memory.export() }),
+    },
+    {
+      method: "GET",
+      path: "/v1/users/me",
+      summary: "Says for whom the request is answered: tenant, user and scopes",
+      statuses: [200],
+      run: async ({ memory }) => await Promise.resolve(ok(memory.principal)),
     },
     {
       method: "DELETE",

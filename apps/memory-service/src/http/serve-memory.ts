@@ -8,10 +8,12 @@ import { MemoryError } from "../memory-error.ts";
 import { Door } from "./door.ts";
 import { McpEndpoint } from "./mcp-endpoint.ts";
 import { openApiOf } from "./open-api.ts";
+import { PageFiles } from "./page.ts";
 import { problemOf, Refused } from "./problem.ts";
 import { prometheusText } from "./prometheus.ts";
 import { readBody } from "./read-body.ts";
 import { matches, type Reply, type Route } from "./route.ts";
+import { checkPrincipal, type Principal } from "../principal.ts";
 import { inputSchemas, parseInput } from "../schemas.ts";
 import { routesOf } from "./routes.ts";
 
@@ -27,6 +29,8 @@ export interface ServeMemoryOptions {
   readonly keys?: boolean | undefined;
   /** Whether models behind `/mcp` may share fragments with other users. @defaultValue false */
   readonly sharing?: boolean | undefined;
+  /** Principal whom the token of this start proves; excludes `keys`. @defaultValue `{ tenant: "local", user: "me" }` */
+  readonly principal?: Principal | undefined;
   /** Bytes of a body at most. @defaultValue 2 MiB */
   readonly maxBodyBytes?: number | undefined;
 }
@@ -34,6 +38,8 @@ export interface ServeMemoryOptions {
 /** A memory that is served. */
 export interface MemoryServer extends AsyncDisposable {
   readonly url: string;
+  /** Address of the page; without keys with the token, which the page keeps for its tab alone. */
+  readonly pageUrl: string;
   readonly monitoringUrl: string;
   /** Secret of this start, for the user of this machine; absent where callers have keys. */
   readonly token: string | undefined;
@@ -44,17 +50,22 @@ export interface MemoryServer extends AsyncDisposable {
 const LOOPBACK: ReadonlySet<string> = new Set(["127.0.0.1", "::1", "localhost"]);
 
 /**
- * Serves a memory over HTTP, see `/openapi.json`, and over MCP at `/mcp`. The memory stays open when the server closes.
+ * Serves a memory over HTTP: the API of `/openapi.json`, MCP at `/mcp`, and a page at `/`. The memory stays open when the
+ * server closes.
  *
- * @throws TypeError for a foreign address without keys; Error when a port is taken
+ * @throws TypeError for a foreign address without keys, or a principal with them; Error when a port is taken
  */
 export async function serveMemory(memory: Memory, options: ServeMemoryOptions = {}): Promise<MemoryServer> {
   const { port = 0, monitoringPort = 0, host = "127.0.0.1", keys = false, maxBodyBytes = 2 * 2 ** 20 } = options;
   if (!keys && !LOOPBACK.has(host))
     throw new TypeError(`Without keys the memory is served on this machine alone: got host "${host}"`);
+  if (keys && options.principal !== undefined)
+    throw new TypeError('Options "keys" and "principal" of serveMemory exclude each other: keys prove principals');
+  const principal = checkPrincipal(options.principal ?? { tenant: "local", user: "me" });
   const token = keys ? undefined : randomBytes(16).toString("base64url");
   const mcp = new McpEndpoint({ sharing: options.sharing ?? false, maxBodyBytes });
-  const service = new Service(memory, new Door(memory, token), mcp, maxBodyBytes);
+  const door = new Door(memory, token === undefined ? undefined : { token, principal });
+  const service = new Service(memory, door, mcp, maxBodyBytes);
   const server = createServer((request, response) => void service.answer(request, response));
   const monitor = createServer((request, response) => void service.monitor(request, response));
   await listening(server, port, host);
@@ -68,8 +79,11 @@ export async function serveMemory(memory: Memory, options: ServeMemoryOptions = 
     monitor.closeAllConnections();
     await closed(monitor);
   };
+  const url = urlOf(server, host);
   return {
-    url: urlOf(server, host),
+    url,
+    // what follows # never leaves the browser
+    pageUrl: token === undefined ? `${url}/` : `${url}/#token=${token}`,
     monitoringUrl: urlOf(monitor, host),
     token,
     close,
@@ -86,6 +100,7 @@ class Service {
   readonly #maxBodyBytes: number;
   readonly #routes: readonly Route[];
   readonly #openApi: string;
+  readonly #page = new PageFiles();
 
   constructor(memory: Memory, door: Door, mcp: McpEndpoint, maxBodyBytes: number) {
     this.#memory = memory;
@@ -114,6 +129,7 @@ class Service {
       send(response, 200, JSON_TYPE, this.#openApi);
       return;
     }
+    if (this.#page.answer(request, pathname, response)) return;
     const memory = await this.#door.open(request);
     if (pathname === "/mcp") return await this.#mcp.answer(request, response, memory);
     const { route, params } = this.#find(request.method ?? "", pathname);

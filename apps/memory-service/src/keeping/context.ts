@@ -15,10 +15,15 @@ export async function rebuildContext(
 }
 
 async function setContext(rows: Rows, fragment: StoredFragment): Promise<void> {
+  const seen = await contextGivenTo(rows, fragment);
+  await rows.fragments.setContext(fragment.seq, seen.map(({ text }) => text).join("\n"));
+}
+
+/** Returns the neighbours of a fragment that have its text as context: those of the same sight (law M6). */
+export async function contextGivenTo(rows: Rows, fragment: StoredFragment): Promise<StoredFragment[]> {
   const { owner, conversation, position } = fragment;
-  if (conversation === undefined || position === undefined) return;
+  if (conversation === undefined || position === undefined) return [];
   const group = sightGroup(fragment);
   const neighbours = await rows.fragments.neighbours(owner, conversation, position);
-  const seen = neighbours.filter((neighbour) => sightGroup(neighbour) === group);
-  await rows.fragments.setContext(fragment.seq, seen.map(({ text }) => text).join("\n"));
+  return neighbours.filter((neighbour) => sightGroup(neighbour) === group);
 }

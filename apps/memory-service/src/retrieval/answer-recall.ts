@@ -3,10 +3,13 @@ import type { MemoryServices } from "../memory-services.ts";
 import type { RankedCandidate } from "./candidate.ts";
 import { confirmRecall } from "./confirm.ts";
 import type { Fallback } from "./fallback.ts";
-import { cutToBudget, type ExplainedCandidate } from "./recall.ts";
+import { explain } from "./explain.ts";
+import { cutToBudget } from "./recall.ts";
+import type { SearchQuery } from "./search.ts";
 
 /** Candidates in their final order. */
 export interface RankedAnswer {
+  readonly search: Pick<SearchQuery, "words" | "vector">;
   readonly ranked: readonly RankedCandidate[];
   readonly ranker: string;
   readonly fallbacks: readonly Fallback[];
@@ -15,8 +18,8 @@ export interface RankedAnswer {
 /** Cuts to the budget, checks sight once more, logs the recall and words the answer. */
 export async function answerRecall(
   services: Pick<MemoryServices, "store" | "clock" | "revocations">,
-  { principal, limit, maxTokens, within, explain, type }: RetrieveRequest,
-  { ranked, ranker, fallbacks }: RankedAnswer,
+  { principal, limit, maxTokens, within, explain: isExplained, type }: RetrieveRequest,
+  { search, ranked, ranker, fallbacks }: RankedAnswer,
   traceId: string,
 ): Promise<RetrieveResponse> {
   const { taken, cut } = cutToBudget(ranked, limit, maxTokens);
@@ -25,7 +28,7 @@ export async function answerRecall(
     tenant: principal.tenant,
     viewer: principal,
     ids: taken.map(({ fragment }) => fragment.id),
-    mentioned: explain ? [...cut.keys()] : [],
+    mentioned: isExplained ? [...cut.keys()] : [],
     type,
     within,
     traceId,
@@ -34,18 +37,21 @@ export async function answerRecall(
     const view = seen.get(fragment.id);
     return view === undefined ? [] : [{ ...view, score, why }];
   });
-  const explained = ranked.flatMap(({ fragment, why }): ExplainedCandidate[] => {
-    const view = seen.get(fragment.id);
-    return view === undefined ? [] : [{ id: view.id, text: view.text, why, cut: cut.get(view.id) }];
-  });
   return {
     recall: {
       items,
       ranker,
       fallbacks,
       truncated: cut.size > 0,
-      ...(explain ? { candidates: explained } : {}),
+      ...(isExplained && {
+        candidates: explain(ranked, seen, cut),
+        searched: { words: search.words, vectors: modelOf(search), limit, maxTokens },
+      }),
     },
     checkedAt,
   };
+}
+
+function modelOf({ vector }: RankedAnswer["search"]) {
+  return vector === undefined ? undefined : { model: vector.model, weight: vector.weight };
 }

@@ -32,8 +32,19 @@ export interface Candidate {
   readonly vector: QuantizedVector | undefined;
 }
 
+/** The candidate before it that a candidate is most like, and so gave way to. */
+export interface Alike {
+  readonly id: string;
+  /** From 0, nothing in common, to 1, the same. */
+  readonly likeness: number;
+}
+
 /** A candidate with its final order. */
 export interface RankedCandidate extends Candidate {
   readonly score: number;
   readonly why: Why;
+  /** Place after the heuristic, from 1: that of `why.order`, unless a reranker has ordered. */
+  readonly heuristic: number;
+  /** Absent where diversification compared it with none. */
+  readonly alike: Alike | undefined;
 }

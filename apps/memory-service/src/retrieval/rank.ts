@@ -42,16 +42,13 @@ export async function rankCandidates(
     (scores) => scores.length === texts.length && scores.every(Number.isFinite),
   );
   const ordered = "value" in judged ? [...byScores(head, judged.value), ...scored.slice(RERANKED)] : scored;
-  const ranked = diversify(ordered).map((item, at) => {
+  const placeOf = new Map(scored.map(({ fragment }, at) => [fragment.seq, at + 1]));
+  const orderOf = new Map(ordered.map(({ fragment }, at) => [fragment.seq, at + 1]));
+  const ranked = diversify(ordered).map(({ item, alike }, at): RankedCandidate => {
     const { factors, ...candidate } = item;
-    const why = {
-      words: candidate.words,
-      vectors: candidate.vectors,
-      ...factors,
-      order: ordered.indexOf(item) + 1,
-      place: at + 1,
-    };
-    return { ...candidate, why };
+    const { words: byWords, vectors, fragment } = candidate;
+    const why = { words: byWords, vectors, ...factors, order: orderOf.get(fragment.seq) ?? 0, place: at + 1 };
+    return { ...candidate, why, heuristic: placeOf.get(fragment.seq) ?? 0, alike };
   });
   return "value" in judged
     ? { ranked, ranker: reranker?.use.name ?? "", fallback: undefined }

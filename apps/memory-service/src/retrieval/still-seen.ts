@@ -1,6 +1,6 @@
 import type { MemoryServices, Revocations } from "../memory-services.ts";
 import type { Viewer } from "../store/sight.ts";
-import type { Recall, RecallItem } from "./recall.ts";
+import type { Recall } from "./recall.ts";
 
 /** Repeats a read until no sight was taken away while it ran, so that its answer is true when it is sent. */
 export async function whileSeen<Value>(revocations: Revocations, read: () => Promise<Value>): Promise<Value> {
@@ -32,9 +32,18 @@ export async function stillSeen<Answer extends Pick<Recall, "items" | "candidate
     }
     return keys;
   });
-  const isSeen = ({ id, tenant = viewer.tenant }: Pick<RecallItem, "id" | "tenant">): boolean =>
-    seen.has(`${tenant}/${id}`);
+  const isSeen = ({
+    id,
+    tenant = viewer.tenant,
+  }: {
+    readonly id: string;
+    readonly tenant?: string | undefined;
+  }): boolean => seen.has(`${tenant}/${id}`);
   const items = recall.items.filter(isSeen);
   if (recall.candidates === undefined) return { ...recall, items };
-  return { ...recall, items, candidates: recall.candidates.filter(({ id }) => isSeen({ id })) };
+  const candidates = recall.candidates.filter(isSeen).map((candidate) => {
+    const { alike, ...way } = candidate.way;
+    return alike === undefined || isSeen(alike) ? candidate : { ...candidate, way };
+  });
+  return { ...recall, items, candidates };
 }

@@ -149,6 +149,33 @@ export class FragmentRows {
     return rows[0] === undefined ? -1 : number(rows[0], "last");
   }
 
+  /** Returns the ids of the fragments that one hides. */
+  async hiddenBy(seq: number): Promise<string[]> {
+    const rows = await this.#sql.all("select id from fragment where superseded_by = ? order by seq", [seq]);
+    return rows.map((row) => text(row, "id"));
+  }
+
+  /** Counts the rows that were made of a fragment. */
+  async attachedTo(seq: number): Promise<{ readonly vectors: number; readonly jobs: number; readonly events: number }> {
+    const count = (table: string, column: string): string => `(select count(*) from ${table} where ${column} = ?)`;
+    const [row = {}] = await this.#sql.all(
+      `select ${count("embedding", "seq")} as vectors, ${count("embedding_job", "seq")} as jobs,
+       ${count("memory_event", "fragment_seq")} as events`,
+      [seq, seq, seq],
+    );
+    return { vectors: number(row, "vectors"), jobs: number(row, "jobs"), events: number(row, "events") };
+  }
+
+  /** Counts an owner's fragments, and those of them that have a vector of a model. */
+  async withVectors(owner: string, model: string): Promise<{ readonly total: number; readonly ready: number }> {
+    const [row = {}] = await this.#sql.all(
+      `select count(*) as total, count(e.seq) as ready from fragment f
+       left join embedding e on e.seq = f.seq and e.model = ? where f.user_id = ?`,
+      [model, owner],
+    );
+    return { total: number(row, "total"), ready: number(row, "ready") };
+  }
+
   /** Counts the fragments of the tenant. */
   async count(): Promise<number> {
     const rows = await this.#sql.all("select count(*) as total from fragment");

@@ -15,6 +15,18 @@ interface Histogram {
   count: number;
 }
 
+/** One thing that was counted or timed. */
+export interface Measured {
+  readonly name: string;
+  readonly kind: "counter" | "histogram";
+  readonly labels: Readonly<Record<string, string>>;
+  /** 1 for a counter, milliseconds for a histogram. */
+  readonly value: number;
+}
+
+/** Receives what is counted and timed, as it happens: for another system of metrics. It must not throw. */
+export type MeasureListener = (measured: Measured) => void;
+
 /** Counters and histograms. Labels are names of flows, stages and reasons: their number is bounded by the code. */
 export class Figures {
   readonly #counters = new Map<string, { name: string; labels: Readonly<Record<string, string>>; value: number }>();
@@ -23,8 +35,17 @@ export class Figures {
     { name: string; labels: Readonly<Record<string, string>>; value: Histogram }
   >();
 
+  readonly #listeners = new Set<MeasureListener>();
+
+  /** Tells a listener of everything that follows, until the returned object is disposed. */
+  listen(listener: MeasureListener): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
   /** Counts one more. */
   count(name: string, labels: Readonly<Record<string, string>>): void {
+    this.#tell({ name, kind: "counter", labels, value: 1 });
     const key = name + JSON.stringify(labels);
     const known = this.#counters.get(key);
     if (known === undefined) this.#counters.set(key, { name, labels, value: 1 });
@@ -33,6 +54,7 @@ export class Figures {
 
   /** Records a span in milliseconds. */
   observe(name: string, ms: number, labels: Readonly<Record<string, string>>): void {
+    this.#tell({ name, kind: "histogram", labels, value: ms });
     const key = name + JSON.stringify(labels);
     let known = this.#histograms.get(key);
     if (known === undefined) {
@@ -70,5 +92,9 @@ export class Figures {
       samples.push({ name: `${name}_count`, kind: "histogram", labels, value: value.count });
     }
     return samples;
+  }
+
+  #tell(measured: Measured): void {
+    for (const listener of this.#listeners) listener(measured);
   }
 }

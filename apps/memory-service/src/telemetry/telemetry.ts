@@ -2,7 +2,8 @@ import { type FlowEvent, type Logger, logFlowEvents, type Middleware } from "pen
 import type { Fallback } from "../retrieval/fallback.ts";
 import { saltedDigest } from "../text/digest.ts";
 import type { BusinessEvent } from "./business-event.ts";
-import { Figures, type Sample } from "./figures.ts";
+import { Figures, type MeasureListener, type Sample } from "./figures.ts";
+import { RequestCounts } from "./flow-counts.ts";
 
 /** Observers of the service. */
 export interface TelemetryOptions {
@@ -14,10 +15,14 @@ export interface TelemetryOptions {
   readonly salt?: string | undefined;
 }
 
+/** The flow of searches by people, tools and agents. */
+const RETRIEVE = "memory.auto_retrieve";
 const FAILURES = ["node_error", "node_timeout", "node_failed", "node_fallback"] as const;
 
 /** Watches all flows of the service: failures with their causes, times of stages, business events. */
 export class Telemetry {
+  /** Counts of each principal's own requests. */
+  readonly counts = new RequestCounts();
   readonly #figures = new Figures();
   readonly #salt: string;
   readonly #onBusinessEvent: ((event: BusinessEvent) => void) | undefined;
@@ -44,6 +49,7 @@ export class Telemetry {
   tell(events: readonly BusinessEvent[]): void {
     for (const event of events) {
       this.#figures.count("memory_events_total", { event: event.event });
+      if (event.event === "memory_event.created") this.#figures.count("memory_ingest_total", {});
       try {
         this.#onBusinessEvent?.(event);
       } catch (error) {
@@ -57,15 +63,29 @@ export class Telemetry {
     this.#figures.count("memory_fallback_total", { stage, reason });
   }
 
+  /** Tells a listener of what is counted and timed. One that throws is logged. */
+  listen(listener: MeasureListener): Disposable {
+    return this.#figures.listen((measured) => {
+      try {
+        listener(measured);
+      } catch (error) {
+        this.#logger?.error("measure_listener_failed", { name: measured.name, error });
+      }
+    });
+  }
+
   /** Returns the figures so far, in the form of Prometheus. */
   samples(): readonly Sample[] {
     return this.#figures.samples();
   }
 
   #record(event: FlowEvent): void {
-    if (event.type === "node_success")
-      this.#figures.observe("memory_stage_ms", event.latencyMs, { flow: event.flow, stage: event.node });
-    else if (event.type === "node_error" || event.type === "node_timeout")
+    this.counts.record(event);
+    if (event.type === "node_success") {
+      const { flow, node: stage, latencyMs } = event;
+      this.#figures.observe("memory_stage_ms", latencyMs, { flow, stage });
+      if (flow === RETRIEVE) this.#figures.observe("memory_retrieve_ms", latencyMs, { stage });
+    } else if (event.type === "node_error" || event.type === "node_timeout")
       this.#figures.count("memory_stage_failures_total", { flow: event.flow, stage: event.node });
     else if (event.type === "trace_end") {
       this.#figures.count("memory_requests_total", { flow: event.flow, status: event.status });

@@ -37,10 +37,10 @@ test("serve answers until it is told to stop, and export prints what it has kept
     printed += chunk as string;
     if (printed.includes("Bearer")) break;
   }
-  const [, url = "", token = ""] = /Listening on (\S+),.*\nAuthorization: Bearer (\S+)/.exec(printed) ?? [];
+  const [, url = "", token = ""] = /Listening on (\S+),.*\nPage: .*\nAuthorization: Bearer (\S+)/.exec(printed) ?? [];
   const response = await fetch(`${url}/v1/fragments`, {
     method: "POST",
-    headers: { authorization: `Bearer ${token}`, "content-type": "application/json", "memory-user": "ada" },
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
     body: JSON.stringify({ text: "The gate code is 4711." }),
   });
   expect(response.status).toBe(201);

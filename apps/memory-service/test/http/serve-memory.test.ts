@@ -166,7 +166,7 @@ describe("the memory over HTTP", () => {
     const { body } = await here.ask("GET", "/openapi.json");
     expect(body["info"]).toMatchObject({ version: manifest.version });
     const paths = body["paths"] as Record<string, Record<string, { summary: string }>>;
-    expect(Object.keys(paths)).toHaveLength(15);
+    expect(Object.keys(paths)).toHaveLength(17);
     for (const operations of Object.values(paths))
       for (const { summary } of Object.values(operations)) expect(summary).not.toBe("");
     await here.ask("POST", "/v1/retrieve", { query: "gate" });
