@@ -5,7 +5,7 @@ export default {
   ...config,
   test: {
     ...config.test,
-    include: ["packages/playground/test-browser/**/*.test.ts"],
+    include: ["{apps,packages}/*/test-browser/**/*.test.ts"],
     globalSetup: ["packages/playground/test-browser/build-pages.ts"],
     fileParallelism: false,
     // a page that hangs is ended after this; a slow machine only takes longer

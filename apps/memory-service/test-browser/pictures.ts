@@ -1,0 +1,50 @@
+// Takes the pictures of the page: that of the README, and with a folder every screen in each look.
+// node --conditions=@penguiflow/source apps/memory-service/test-browser/pictures.ts [folder]
+import { mkdirSync } from "node:fs";
+import path from "node:path";
+import { serveMemory } from "@penguiflow/memory-service/http";
+import { openBrowser, openPage } from "../../../packages/playground/test-browser/browser.ts";
+import { root } from "../../../scripts/workspace.ts";
+import { openHousehold } from "./household.ts";
+
+const LOOKS = [
+  { look: "light", theme: "light", width: 1280, height: 820 },
+  { look: "dark", theme: "dark", width: 1280, height: 820 },
+  { look: "narrow", theme: "light", width: 360, height: 780 },
+] as const;
+
+const browser = await openBrowser();
+if (browser === undefined) throw new Error("Cannot take pictures: Chromium is missing");
+const { memory, ids } = await openHousehold();
+const server = await serveMemory(memory, { principal: { tenant: "local", user: "ada" } });
+const ask = `#/ask?q=${encodeURIComponent("What is the code of the gate?")}&limit=4&maxTokens=2000`;
+const [folder] = process.argv.slice(2);
+const screens = { memories: "#/memories", memory: `#/memory/${ids[0]}`, ask, queue: "#/queue", flows: "#/flows" };
+try {
+  const take = async (file: string, hash: string, look: (typeof LOOKS)[number], isFull = false): Promise<void> => {
+    const { page, complaints } = await openPage(browser, server.pageUrl, { ...look, isMotionReduced: true });
+    await page.getByRole("heading", { level: 1, name: "Memories" }).waitFor();
+    await page.goto(`${server.url}/${hash}`);
+    await page.waitForLoadState("networkidle");
+    if (isFull) {
+      const height = await page.evaluate<number>("document.querySelector('.screen')?.scrollHeight ?? 0");
+      await page.setViewportSize({ width: look.width, height: Math.max(look.height, height + 110) });
+    }
+    await page.screenshot({ path: file });
+    if (complaints.length > 0) process.stderr.write(`${file}: ${complaints.join("; ")}\n`);
+    await page.close();
+  };
+  if (folder === undefined) {
+    for (const look of LOOKS.slice(0, 2))
+      await take(path.join(root, "docs/pictures", `memory-ask-${look.look}.png`), screens.ask, look);
+  } else {
+    mkdirSync(folder, { recursive: true });
+    for (const look of LOOKS)
+      for (const [name, hash] of Object.entries(screens))
+        await take(path.join(folder, `${name}-${look.look}.png`), hash, look, true);
+  }
+} finally {
+  await browser.close();
+  await server.close();
+  await memory.close();
+}
