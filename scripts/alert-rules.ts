@@ -1,5 +1,5 @@
-// `node scripts/alert-rules.ts`: checks the alert rules of clusters and the expressions of their dashboard with promtool,
-// and runs the cases of the rules. Uses an installed promtool, else that of Debian's package, which is fetched by
+// `node scripts/alert-rules.ts`: checks the alert rules of clusters and memories and the expressions of the dashboard with
+// promtool, and runs the cases of the rules. Uses an installed promtool, else that of Debian's package, which is fetched by
 // apt-get and unpacked beside the other caches: nothing is installed. Says what it skipped where there is neither.
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -7,8 +7,9 @@ import os from "node:os";
 import path from "node:path";
 import { read, root } from "./workspace.ts";
 
-const RULES = "packages/otel/monitoring/cluster-alerts.yml";
-const CASES = "packages/otel/test/cluster-alerts.promtool.yml";
+const NAMES = ["cluster", "memory"];
+const rules = NAMES.map((name) => `packages/otel/monitoring/${name}-alerts.yml`);
+const cases = NAMES.map((name) => `packages/otel/test/${name}-alerts.promtool.yml`);
 const DASHBOARD = "packages/otel/monitoring/cluster-dashboard.json";
 
 interface Dashboard {
@@ -38,12 +39,12 @@ function promtool(): { readonly program: string } | { readonly missing: string }
 function rulesOfDashboard(folder: string): string {
   const { panels } = JSON.parse(read(DASHBOARD)) as Dashboard;
   const expressions = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
-  const rules = expressions.map((expr, index) => ({
+  const recorded = expressions.map((expr, index) => ({
     record: `dashboard:${index}`,
     expr: expr.replaceAll("$cluster", "shop").replaceAll("$__rate_interval", "1m"),
   }));
   const file = path.join(folder, "dashboard.json");
-  writeFileSync(file, JSON.stringify({ groups: [{ name: "dashboard", rules }] }));
+  writeFileSync(file, JSON.stringify({ groups: [{ name: "dashboard", rules: recorded }] }));
   return file;
 }
 
@@ -54,8 +55,8 @@ if ("missing" in found) {
   const folder = mkdtempSync(path.join(os.tmpdir(), "alert-rules-"));
   try {
     for (const args of [
-      ["check", "rules", RULES, rulesOfDashboard(folder)],
-      ["test", "rules", CASES],
+      ["check", "rules", ...rules, rulesOfDashboard(folder)],
+      ["test", "rules", ...cases],
     ]) {
       const { status } = spawnSync(found.program, args, { cwd: root, stdio: "inherit" });
       if (status !== 0) process.exitCode = 1;

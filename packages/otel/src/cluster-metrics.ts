@@ -1,20 +1,6 @@
-import {
-  type Attributes,
-  type BatchObservableResult,
-  diag,
-  type Meter,
-  type MeterProvider,
-  type Observable,
-} from "@opentelemetry/api";
-import { requireKnownKeys } from "penguiflow/adapter";
+import type { Attributes } from "@opentelemetry/api";
 import { ClusterMetric, Own } from "./conventions.ts";
-import { meterOf, requireMeterProvider } from "./open-telemetry.ts";
-
-/** Options of {@link observeWorker} and {@link observeCluster}. */
-export interface ObserveOptions {
-  /** Meter provider. @defaultValue the registered one */
-  readonly meterProvider?: MeterProvider | undefined;
-}
+import { type Instruments, observe, type ObserveOptions, type Tell } from "./observed-figures.ts";
 
 /** A worker of `@penguiflow/cluster`. */
 export interface ObservedWorker {
@@ -156,35 +142,6 @@ const nameOf = ({ flow, version }: { readonly flow: string; readonly version: st
   [Own.VERSION]: version,
 });
 
-/** Tells the value of a metric. One that is not known is not told. */
-type Tell = (name: string, value: number | undefined, attributes: Attributes) => void;
-
-/** Instruments of one meter, by name. */
-class Instruments {
-  readonly byName: Map<string, Observable> = new Map();
-  readonly counters: Set<string> = new Set();
-  readonly #meter: Meter;
-
-  constructor(meter: Meter) {
-    this.#meter = meter;
-  }
-
-  /** Number of things that can be added up. */
-  level(name: string, unit: string, description: string): void {
-    this.byName.set(name, this.#meter.createObservableUpDownCounter(name, { unit, description }));
-  }
-
-  /** Amount that cannot be added up: a duration, a share. */
-  gauge(name: string, unit: string, description: string): void {
-    this.byName.set(name, this.#meter.createObservableGauge(name, { unit, description }));
-  }
-
-  counter(name: string, unit: string, description: string): void {
-    this.counters.add(name);
-    this.byName.set(name, this.#meter.createObservableCounter(name, { unit, description }));
-  }
-}
-
 function instrumentsOfWorker(make: Instruments): void {
   make.level(ClusterMetric.PARTITIONS, "{partition}", "Partitions of the flow, on all workers together");
   make.level(ClusterMetric.HELD, "{partition}", "Partitions that the worker holds");
@@ -214,73 +171,4 @@ function instrumentsOfCluster(make: Instruments): void {
   make.level(ClusterMetric.KEPT_RESULTS, "{result}", "Results that are kept");
   make.level(ClusterMetric.REPLICAS_BEHIND, "{replica}", "Replicas of the backend that do not follow");
   make.gauge(ClusterMetric.REPLICA_LAG, "s", "Time by which the slowest connected replica is behind");
-}
-
-/** Reads the figures at each collection. Collections of several readers may overlap. */
-function observe(
-  of: string,
-  options: ObserveOptions,
-  make: (instruments: Instruments) => void,
-  read: (tell: Tell) => void | Promise<void>,
-): Disposable {
-  requireKnownKeys(of, options, ["meterProvider"]);
-  requireMeterProvider(of, options.meterProvider);
-  const meter = meterOf(options.meterProvider);
-  if (meter === undefined) return { [Symbol.dispose]() {} };
-  const instruments = new Instruments(meter);
-  make(instruments);
-  const all = [...instruments.byName.values()];
-  const series = new Series(instruments);
-  let isOver = false;
-  const collect = async (result: BatchObservableResult): Promise<void> => {
-    try {
-      const told = new Set<string>();
-      if (isOver) meter.removeBatchObservableCallback(collect, all);
-      else await read((name, value, attributes) => series.tell(result, told, name, value, attributes));
-      series.tellVanished(result, told);
-    } catch (error) {
-      diag.error("penguiflow: the figures of the cluster cannot be read", error);
-    }
-  };
-  meter.addBatchObservableCallback(collect, all);
-  // the next collection tells that nothing is left
-  return {
-    [Symbol.dispose]() {
-      isOver = true;
-    },
-  };
-}
-
-/**
- * Series of levels and gauges that were told. One that has vanished, such as the age of a lane that is empty now, is told
- * as 0: the SDK exports its last value for ever otherwise.
- */
-class Series {
-  readonly #instruments: Instruments;
-  readonly #levels = new Map<string, { readonly observable: Observable; readonly attributes: Attributes }>();
-
-  constructor(instruments: Instruments) {
-    this.#instruments = instruments;
-  }
-
-  tell(
-    result: BatchObservableResult,
-    told: Set<string>,
-    name: string,
-    value: number | undefined,
-    attributes: Attributes,
-  ): void {
-    if (value === undefined) return;
-    const observable = this.#instruments.byName.get(name)!;
-    result.observe(observable, value, attributes);
-    if (this.#instruments.counters.has(name)) return;
-    const key = JSON.stringify([name, attributes]);
-    told.add(key);
-    this.#levels.set(key, { observable, attributes });
-  }
-
-  tellVanished(result: BatchObservableResult, told: ReadonlySet<string>): void {
-    for (const [key, { observable, attributes }] of this.#levels)
-      if (!told.has(key)) result.observe(observable, 0, attributes);
-  }
 }
