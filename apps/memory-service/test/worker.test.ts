@@ -1,5 +1,5 @@
 import { TestClock } from "penguiflow/testing";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { type Embedder, hashEmbedder, openMemory } from "@penguiflow/memory-service";
 import { ownFolder, ownMemory } from "./own-memory.ts";
 
@@ -35,6 +35,18 @@ test("fragments get vectors in batches of 64, and are found by words before", as
   const { items } = await ada.retrieve({ query: "pengiun numbr 42", limit: 1 });
   expect(items[0]?.why.vectors).toBeGreaterThan(0);
   expect((await ada.jobs()).figures).toMatchObject({ waiting: 0, running: 0, dead: 0 });
+});
+
+test("texts that are kept one after the other share a batch", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const embedder = embedderThat(() => {});
+  const memory = await ownMemory({ embedder });
+  for (const text of ["one", "two", "three"]) await memory.as(ADA).ingest({ text });
+  expect(embedder.batches).toEqual([]);
+  vi.advanceTimersByTime(25);
+  await memory.drained();
+  expect(embedder.batches).toEqual([3]);
 });
 
 test("one text that cannot be embedded holds up no other; after eight attempts it is dead, and can be retried", async () => {

@@ -14,6 +14,8 @@ const FIRST_DELAY_MS = 1_000;
 const LONGEST_DELAY_MS = 600_000;
 /** Fragments of a tenant that get a job at once, when they were kept without an embedder. */
 const MISSING_AT_ONCE = 10_000;
+/** Milliseconds that the worker waits after a request has left a job: those that follow share its batch. */
+const GATHER_MS = 25;
 /** Tenants whose batches are in work at once. */
 const CONCURRENT = 8;
 /** Milliseconds after which a tenant is looked at again though nothing woke it: another process may have left jobs. */
@@ -31,15 +33,19 @@ type EmbeddingFlow = Orchestrator<EmbeddingRequest, EmbeddingResponse>;
  * Works off embedding jobs. Tenants take turns; each has at most one batch in work, so that one whose embedder hangs
  * holds up no other (law M10).
  *
- * States of a tenant: idle → queued (woken, or due) → working → queued or idle.
+ * States of a tenant: idle → gathering (woken by a request) → queued (gathered, or due) → working → queued or idle.
  */
 export class Worker {
   readonly #services: MemoryServices;
   readonly #flow: EmbeddingFlow;
   readonly #queued = new Set<string>();
+  /** Real time, not the clock's: it decides what shares a batch, never when a job is due. */
+  readonly #gathering = new Map<string, NodeJS.Timeout>();
   readonly #working = new Map<string, Promise<void>>();
   readonly #timers = new Map<string, () => void>();
   readonly #stop = new AbortController();
+  /** Tenants whose vectors are those of the current model. */
+  readonly #switched = new Set<string>();
   /** Tenants whose fragments all have a vector or a job: new ones get their jobs when they are kept. */
   readonly #complete = new Set<string>();
   /** Tenants of whose jobs none was due at the end of their last turn. */
@@ -54,12 +60,25 @@ export class Worker {
   /** Begins with the jobs that earlier processes have left. */
   async start(): Promise<void> {
     if (this.#services.models.current === undefined) return;
-    for (const tenant of await this.#services.store.catalog.tenants()) this.wake(tenant);
+    for (const tenant of await this.#services.store.catalog.tenants()) this.#enqueue(tenant);
   }
 
-  /** Puts a tenant in line. */
+  /** Puts a tenant in line, once a moment for further jobs has passed. */
   wake(tenant: string): void {
     if (this.#services.models.current === undefined || this.#stop.signal.aborted) return;
+    this.#atRest.delete(tenant);
+    if (this.#gathering.has(tenant)) return;
+    this.#gathering.set(
+      tenant,
+      setTimeout(() => {
+        this.#gathering.delete(tenant);
+        this.#enqueue(tenant);
+      }, GATHER_MS),
+    );
+  }
+
+  #enqueue(tenant: string): void {
+    if (this.#stop.signal.aborted) return;
     this.#timers.get(tenant)?.();
     this.#timers.delete(tenant);
     this.#atRest.delete(tenant);
@@ -69,7 +88,7 @@ export class Worker {
 
   /** Resolves once no job is due. */
   async drained(): Promise<void> {
-    if (this.#queued.size + this.#working.size === 0) return;
+    if (this.#gathering.size + this.#queued.size + this.#working.size === 0) return;
     await new Promise<void>((resolve) => this.#settled.push(resolve));
   }
 
@@ -101,6 +120,8 @@ export class Worker {
   /** Stops and gives the leases back. */
   async stop(): Promise<void> {
     this.#stop.abort(new Error("The worker stops"));
+    for (const timer of this.#gathering.values()) clearTimeout(timer);
+    this.#gathering.clear();
     this.#queued.clear();
     for (const cancel of this.#timers.values()) cancel();
     this.#timers.clear();
@@ -118,14 +139,14 @@ export class Worker {
       });
       this.#working.set(tenant, work);
     }
-    if (this.#queued.size + this.#working.size > 0) return;
+    if (this.#gathering.size + this.#queued.size + this.#working.size > 0) return;
     for (const resolve of this.#settled.splice(0)) resolve();
   }
 
   /** Works off one batch of a tenant, and queues it again if it has more. */
   async #turn(tenant: string): Promise<void> {
     try {
-      const model = await switchModel(this.#services, tenant);
+      const model = await this.#modelOf(tenant);
       if (model === undefined) return;
       const { store, clock } = this.#services;
       const now = clock.epochNow();
@@ -138,13 +159,13 @@ export class Worker {
       });
       if (jobs.length > 0) await this.#work(tenant, model, jobs);
       if (this.#stop.signal.aborted) return;
-      if (jobs.length > 0) await switchModel(this.#services, tenant);
+      if (jobs.length > 0) await this.#modelOf(tenant);
       const mark = store.changeMark?.(tenant);
       const { due, figures } = await store.read(tenant, async (rows) => ({
         due: await rows.jobs.nextDueAt(model),
         figures: await rows.jobs.figures(),
       }));
-      if (due === undefined && !this.#queued.has(tenant)) this.#atRest.set(tenant, { mark, figures });
+      if (due === undefined && !this.#isWoken(tenant)) this.#atRest.set(tenant, { mark, figures });
       this.#schedule(tenant, due);
     } catch (error) {
       // an erased tenant has nothing left to do
@@ -152,6 +173,18 @@ export class Worker {
       // the store failed: the leases end by themselves, and the tenant is looked at again
       this.#schedule(tenant, this.#services.clock.epochNow() + FIRST_DELAY_MS);
     }
+  }
+
+  #isWoken(tenant: string): boolean {
+    return this.#queued.has(tenant) || this.#gathering.has(tenant);
+  }
+
+  /** Returns the model whose jobs are to be done, and leads the tenant to it. */
+  async #modelOf(tenant: string): Promise<string | undefined> {
+    const { current } = this.#services.models;
+    if (current === undefined || this.#switched.has(tenant)) return current?.name;
+    if (await switchModel(this.#services, tenant)) this.#switched.add(tenant);
+    return current.name;
   }
 
   #schedule(tenant: string, dueAt: number | undefined): void {
@@ -170,7 +203,7 @@ export class Worker {
   #lookAgain(tenant: string): void {
     const { mark } = this.#atRest.get(tenant) ?? {};
     if (mark !== undefined && mark === this.#services.store.changeMark?.(tenant)) this.#schedule(tenant, undefined);
-    else this.wake(tenant);
+    else this.#enqueue(tenant);
   }
 
   /** Embeds a batch; if that fails, one job after the other, so that one bad text does not hold up the others. */
