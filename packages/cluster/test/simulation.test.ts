@@ -45,6 +45,7 @@ describe("the simulation finds a planted defect", () => {
     "signal of a command stored again": /^Signal: /,
     "lost owners not counted": /has not settled/,
     "unfit answer told by the wire alone": /The answer "something else .* has not settled/,
+    "notes overtake each other": /^Stream: /,
     "ended lease renewed": /^Fence: ".*" of .* began in epoch/,
   };
   test.for(DEFECTS)("%s", { timeout: 120_000 }, async (defect) => {

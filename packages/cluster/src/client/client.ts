@@ -37,6 +37,7 @@ import type { ClusterCallOptions, ClusterOutcome, ClusterStreamItem, FlowRef, Tr
 import { ClusterFlow } from "./cluster-flow.ts";
 import { notAccepted, pausedOutcome, unknown } from "./ends.ts";
 import { type ClusterPause, type Heard, heardFrom, heardFromResult } from "./pending.ts";
+import { StreamRuns } from "./stream-runs.ts";
 
 /** Figures for an autoscaler. */
 export interface ClusterLoad {
@@ -488,8 +489,15 @@ export class Client implements AsyncDisposable {
           const pauses = heard.pauses.filter(({ token }) => token !== answered?.token);
           if (pauses.length === 0) return;
           settle(() => resolve(pausedOutcome<Result>(id, tenant, pauses)));
-        } else if (heard.type === "outcome") settle(() => resolve(heard.outcome as FinalOutcome<Result>));
-        else settle(() => reject(heard.error));
+        } else if (heard.type === "refused") settle(() => reject(heard.error));
+        else {
+          const end = (): void => settle(() => resolve(heard.outcome as FinalOutcome<Result>));
+          if (answered === undefined) end();
+          else
+            void this.#whenFit(answered).then((isFit) => {
+              if (isFit) end();
+            });
+        }
       };
       const stop = this.#listen(
         { deployment, tenant, id, digest, hear, since: this.#settings.machine.clock.now() },
@@ -529,6 +537,7 @@ export class Client implements AsyncDisposable {
   ): AsyncGenerator<ClusterStreamItem<Result>, void, undefined> {
     const { deployment, tenant, id, digest, send, answered } = await sending();
     const queue: Heard[] = [];
+    const runs = new StreamRuns();
     let wake: (() => void) | undefined;
     const hear = (heard: Heard): void => {
       queue.push(heard);
@@ -539,19 +548,26 @@ export class Client implements AsyncDisposable {
     try {
       this.#attach(deployment, tenant, id);
       const refuse = (error: unknown): void => hear({ type: "refused", error: error as Error });
-      send(refuse).catch(refuse);
+      const sent = send(refuse).catch(refuse);
       for (;;) {
         const heard = queue.shift();
         if (heard === undefined) {
           await new Promise<void>((resolve) => (wake = resolve));
           continue;
         }
-        if (heard.type === "chunk") yield { type: "chunk", chunk: heard.chunk };
-        else if (heard.type === "pauses") {
+        if (heard.type === "chunk") {
+          const chunk = runs.numbered(heard.chunk, heard.epoch);
+          if (chunk !== undefined) yield { type: "chunk", chunk };
+        } else if (heard.type === "pauses") {
           for (const pause of heard.pauses) if (!told.has(pause.token)) yield { type: "pause", pause };
           for (const { token } of heard.pauses) told.add(token);
         } else if (heard.type === "refused") throw heard.error;
         else {
+          if (answered !== undefined) {
+            await sent;
+            // its refusal is heard next
+            if (!(await this.#whenFit(answered))) continue;
+          }
           const outcome = heard.outcome as FinalOutcome<Result>;
           ended(outcome);
           for (const message of outcome.messages) yield { type: "result", result: message.payload, message };
@@ -686,6 +702,27 @@ export class Client implements AsyncDisposable {
     this.#sent.set(nonce, { key, since, settle, reject: refuse, partitionIn, accepted });
   }
 
+  /**
+   * Resolves with whether an answer to a pause did fit, once its trace has ended: another's answer may have ended it. If it
+   * did not, its sender is told.
+   */
+  async #whenFit(answered: Answered): Promise<boolean> {
+    for (let tries = 1; ; tries += 1) {
+      const sent = this.#sent.get(answered.nonce);
+      if (sent === undefined) return false;
+      try {
+        const [record] = await this.#settings.backend.results.get([sent.key], "latest");
+        if (record === undefined) return true;
+        sent.settle(fromBytes<Answer>(record.body), undefined);
+        return false;
+      } catch {
+        // where it cannot be known, the outcome of the trace is what counts
+        if (tries === OFFER_TRIES) return true;
+        await sleep(this.#settings.machine.clock, RETRY_MS, this.#closing.signal);
+      }
+    }
+  }
+
   #nonce(): string {
     this.#count += 1;
     return `${this.#inbox}.${this.#count}`;
@@ -693,7 +730,8 @@ export class Client implements AsyncDisposable {
 
   /** Looks for a trace. @throws FlowError `TRACE_UNKNOWN` */
   async #find(deployment: Deployment, tenant: string, id: string): Promise<void> {
-    const heard = await this.#result(deployment, tenant, id);
+    // where it cannot be read now, the owner knows
+    const heard = await this.#result(deployment, tenant, id).catch(() => undefined);
     if (heard !== undefined)
       this.#hear(this.#listeners.get(listenersKey(deployment.flow, tenant, id)) ?? new Set(), heard);
     // behind the message in its lane, so that one that is still to be read is not missed

@@ -15,7 +15,8 @@ export type Heard =
   | { readonly type: "outcome"; readonly outcome: FinalOutcome; readonly revision: number | undefined }
   /** Of the call with this digest, or of every call of the id. */
   | { readonly type: "refused"; readonly error: Error; readonly digest?: string | undefined }
-  | { readonly type: "chunk"; readonly chunk: StreamChunk }
+  /** `epoch` is the number of the owner that has sent it. */
+  | { readonly type: "chunk"; readonly chunk: StreamChunk; readonly epoch: number }
   | { readonly type: "pauses"; readonly pauses: readonly ClusterPause[] };
 
 /** Reads a note to a client. Answers to commands are none. */
@@ -26,7 +27,7 @@ export function heardFrom(note: Note): Heard | undefined {
     case "refused":
       return { type: "refused", error: readError(note.error), digest: note.digest };
     case "chunk":
-      return { type: "chunk", chunk: readValue(note.chunk) as StreamChunk };
+      return { type: "chunk", chunk: readValue(note.chunk) as StreamChunk, epoch: note.epoch };
     case "pause":
       return { type: "pauses", pauses: [pauseFrom(note.pause, note.id)] };
     case "done":

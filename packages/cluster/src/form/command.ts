@@ -56,7 +56,8 @@ export type Told = { readonly tenant: string; readonly id: string } &
     | { readonly kind: "outcome"; readonly outcome: string; readonly revision?: number | undefined }
     /** `digest` is that of the refused call: another one of its id may be in flight. */
     | { readonly kind: "refused"; readonly error: string; readonly digest: string }
-    | { readonly kind: "chunk"; readonly chunk: string }
+    /** `epoch` is the fencing token of the owner. */
+    | { readonly kind: "chunk"; readonly chunk: string; readonly epoch: number }
     | { readonly kind: "pause"; readonly pause: string }
     /** `stored` is where it is among the results. */
     | (Answer & { readonly nonce: string; readonly stored?: ResultRevision | undefined })

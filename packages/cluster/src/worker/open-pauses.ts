@@ -15,7 +15,7 @@ export interface OpenPausesHost {
   /** Tells the callers of a trace of a pause. */
   tellPause(tenant: string, id: string, text: string): void;
   /** Tells the sender of an answer to a pause, which is open, that it did not fit. */
-  settle(pause: TracePause): Promise<void>;
+  settle(pause: TracePause, isOpen: () => boolean): Promise<void>;
 }
 
 /** Milliseconds for which open pauses are kept: a year. The outcome of their trace replaces them. */
@@ -57,7 +57,7 @@ export class OpenPauses {
       try {
         const text = makeText();
         await this.#keep(tenant, id, token, text);
-        await this.#host.settle({ tenant, id, token });
+        await this.#host.settle({ tenant, id, token }, () => this.has(tenant, id, token));
         this.#host.tellPause(tenant, id, text);
         return;
       } catch (error) {

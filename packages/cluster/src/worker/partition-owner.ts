@@ -10,7 +10,7 @@ import {
   type StandIn,
   type StreamChunk,
 } from "penguiflow";
-import type { Offered, ResultKey, StoredResult } from "penguiflow/adapter";
+import type { ClusterBackend, Offered, ResultKey, StoredResult } from "penguiflow/adapter";
 import { durable, readValue, writeError, writeOutcome, writeValue } from "penguiflow/durable";
 import { COMMAND_LANE, type Deployment, partitionName, partitionOf } from "../form/place.ts";
 import {
@@ -124,6 +124,8 @@ export class PartitionOwner {
    */
   readonly #ended = new Set<string>();
   #inFlight = 0;
+  /** Fencing token of the partition. */
+  #epoch = 0;
   /** Number of items that are still accepted with care: as many as a former owner can have had in memory alone. */
   #carefulItems = 0;
   #run: FlowRun<unknown, unknown> | undefined;
@@ -150,7 +152,7 @@ export class PartitionOwner {
       tellPause: (tenant, id, text) => {
         for (const inbox of this.#inboxesOf(tenant, id)) this.#tell(inbox, { kind: "pause", tenant, id, pause: text });
       },
-      settle: async (pause) => await this.#claims?.settle(pause),
+      settle: async (pause, isOpen) => await this.#claims?.settle(pause, isOpen),
     });
     this.#whenOver = this.#own();
   }
@@ -235,7 +237,14 @@ export class PartitionOwner {
   /** Acquires the partition and serves it until it is lost or handed over. Returns whether it was acquired. */
   async #hold(): Promise<boolean> {
     const { backend, leaseMs, machine, member, drainMs, maxLostOwners } = this.#settings;
-    const { checkpoints } = backend;
+    const checkpoints: ClusterBackend["checkpoints"] = {
+      share: (request) => backend.checkpoints.share(request),
+      open: async (request) => {
+        const partition = await backend.checkpoints.open(request);
+        this.#epoch = partition.fencingToken;
+        return partition;
+      },
+    };
     this.#accepted.clear();
     this.#pauses.begin();
     this.#carefulItems = this.#settings.maxInFlight + READ_COUNT;
@@ -508,7 +517,6 @@ export class PartitionOwner {
       partition: this.#name,
       putResult: (result) => this.#results.add(result),
       tell: (inbox, told) => this.#tell(inbox, told),
-      isOpen: ({ tenant, id, token }) => this.#pauses.has(tenant, id, token),
       confirm: () => run.intake.confirm(),
     });
   }
@@ -523,7 +531,6 @@ export class PartitionOwner {
       whenResult: (run, tenant, id) => this.#whenResult(run, tenant, id),
       has: (run, tenant, id) => this.#has(run, tenant, id),
       answered: (tenant, id, token) => this.#pauses.drop(tenant, id, token),
-      isOpen: (tenant, id, token) => this.#pauses.has(tenant, id, token),
       retried: () => (this.#inFlight += 1),
       discarded: async (tenant, id) => {
         if (this.#bindings.isOn) await this.#bindings.forget(tenant, id);
@@ -657,7 +664,7 @@ export class PartitionOwner {
     const inboxes = this.#inboxesOf(tenant, id);
     if (inboxes.size === 0) return;
     const text = writeValue({ ...chunk }, "chunk", CHUNK_BYTES);
-    for (const inbox of inboxes) this.#tell(inbox, { kind: "chunk", tenant, id, chunk: text });
+    for (const inbox of inboxes) this.#tell(inbox, { kind: "chunk", tenant, id, chunk: text, epoch: this.#epoch });
   }
 
   #tellPause(ticket: PauseTicket, tenant: string, id: string): void {

@@ -12,8 +12,6 @@ export interface PauseClaimsHost {
   readonly partition: string;
   putResult(result: StoredResult): Promise<number | "superseded">;
   tell(inbox: string, told: Told): void;
-  /** Whether a pause waits for an answer. */
-  isOpen(pause: TracePause): boolean;
   /** Resolves once a renewal of the lease has shown that the partition is held. */
   confirm(): Promise<void>;
 }
@@ -77,8 +75,10 @@ export class PauseClaims {
   /**
    * Looks whether an open pause was answered before: then the answer did not fit. Stores and tells that to its sender, and
    * removes the claim.
+   *
+   * @param isOpen - whether the pause waits for an answer, and that is stored
    */
-  async settle(pause: TracePause): Promise<void> {
+  async settle(pause: TracePause, isOpen: () => boolean | Promise<boolean>): Promise<void> {
     const claim = await this.of(pause);
     if (claim === undefined) return;
     const noted = this.#unfit.get(pause.token);
@@ -87,7 +87,7 @@ export class PauseClaims {
     // Without a record the command is still to be carried out
     if (!isNoted && (await this.#kept<CommandRecord>(pause.tenant, claim.nonce))?.kind !== "done") return;
     await this.#host.confirm();
-    if (!isNoted && !this.#host.isOpen(pause)) return;
+    if (!isNoted && !(await isOpen())) return;
     await this.#refuse(pause, claim.nonce, isNoted ? noted.error : unfit(pause));
     await this.drop(pause, claim.revision);
     if (isNoted) this.#unfit.delete(pause.token);

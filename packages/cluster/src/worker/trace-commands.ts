@@ -12,7 +12,7 @@ import {
 } from "../form/command.ts";
 import { type Kept, readKept } from "../form/kept.ts";
 import { toBytes } from "../form/text.ts";
-import { ANSWER_MS, type PauseClaims } from "./pause-claims.ts";
+import { ANSWER_MS, type PauseClaims, type TracePause } from "./pause-claims.ts";
 import type { WorkerSettings } from "./settings.ts";
 
 /** Parts of an owner that {@link TraceCommands} calls. */
@@ -29,8 +29,6 @@ export interface TraceCommandsHost {
   readonly claims: PauseClaims;
   /** Removes a pause that is answered. */
   answered(tenant: string, id: string, token: string): Promise<void>;
-  /** Whether a pause waits for an answer. */
-  isOpen(tenant: string, id: string, token: string): boolean;
   /** Called when a trace is given up. */
   discarded(tenant: string, id: string): Promise<void>;
   /** Returns the other version that the trace of a command belongs to. */
@@ -108,7 +106,7 @@ export class TraceCommands {
     const record = await this.#carriedOut(run, item, command);
     const put = await this.#host.putResult({ key, isFinal: true, body: toBytes(record), keepMs: ANSWER_MS });
     // its answer may not have fitted before it was stored
-    if (command.kind === "resume" && this.#host.isOpen(tenant, command.id, command.token)) await claims.settle(command);
+    if (command.kind === "resume" && record.kind === "done") await claims.settle(command, () => isOpen(run, command));
     if (put !== "superseded") return answeredBy({ ...record, revision: put }, key);
     const other = await this.#kept<CommandRecord>(tenant, nonce);
     return answeredBy(other ?? record, key);
@@ -187,7 +185,7 @@ export class TraceCommands {
     const { tenant, id, token, nonce } = command;
     let claim = await claims.of(command);
     if (claim !== undefined && claim.nonce !== nonce) {
-      await claims.settle(command);
+      await claims.settle(command, () => isOpen(run, command));
       claim = await claims.of(command);
     }
     const own = claim === undefined ? await claims.claim(command, nonce) : undefined;
@@ -212,6 +210,12 @@ export class TraceCommands {
     const [kept] = await settings.backend.results.get([{ partition, tenant, id }], "latest");
     return kept?.isFinal === true ? readKept<Body>(kept) : undefined;
   }
+}
+
+/** Whether a pause waits for an answer, and that is stored. */
+async function isOpen(run: FlowRun<unknown, unknown>, { tenant, id, token }: TracePause): Promise<boolean> {
+  const open = await run.pauses.list({ tenant, traceId: id });
+  return open.some((pause) => pause.token === token);
 }
 
 /** Returns the answer that a record has, if it is one. */

@@ -171,6 +171,17 @@ const rules: readonly Rule[] = [
       return broken;
     });
   },
+  function chunksComeInOrderAndNoneAfterTheLast(history) {
+    const streams = Map.groupBy(history.of("chunk"), ({ reader, stream, run }) => `${reader} ${stream} ${run}`);
+    return [...streams.values()].flatMap((chunks) =>
+      chunks.slice(1).flatMap((chunk, index) => {
+        const before = chunks[index]!;
+        if (chunk.position > before.position && !before.isLast) return [];
+        const what = before.isLast ? "the last chunk" : `chunk ${before.position}`;
+        return [`Stream: a reader of ${nameOf(chunk)} got chunk ${chunk.position} of run ${chunk.run} after ${what}`];
+      }),
+    );
+  },
   function aSignalIsReceivedOnce(history) {
     const outcomes = new Map([...history.of("result"), ...history.of("told")].map((event) => [nameOf(event), event]));
     return [...outcomes].flatMap(([name, { outcome }]) => {

@@ -24,6 +24,15 @@ export type HistoryEvent =
   | (TraceName & { readonly type: "told"; readonly call?: number; readonly outcome: string })
   /** A call was rejected with an error of the cluster. */
   | (TraceName & { readonly type: "rejected"; readonly call: number; readonly code: string })
+  /** A reader of a trace has got a chunk. `run` tells streams of one id apart. */
+  | (TraceName & {
+      readonly type: "chunk";
+      readonly reader: number;
+      readonly stream: string;
+      readonly run: number;
+      readonly position: number;
+      readonly isLast: boolean;
+    })
   /** A client wants a trace cancelled; then its cancel has resolved, and the stored result is this. */
   | (TraceName & { readonly type: "cancelling" })
   | (TraceName & { readonly type: "cancelled"; readonly outcome: string | undefined })

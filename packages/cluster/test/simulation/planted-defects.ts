@@ -19,6 +19,7 @@ export const DEFECTS = [
   "signal of a command stored again",
   "lost owners not counted",
   "unfit answer told by the wire alone",
+  "notes overtake each other",
 ] as const;
 export type Defect = (typeof DEFECTS)[number];
 

@@ -1,7 +1,16 @@
 import { createHash } from "node:crypto";
-import { type Checkpoint, type Flow, FlowError, type Logger, type Random, seededRandom } from "penguiflow";
+import {
+  type Checkpoint,
+  type FinalOutcome,
+  type Flow,
+  FlowError,
+  type Logger,
+  type Random,
+  seededRandom,
+  type TraceItems,
+} from "penguiflow";
 import { SeededSchedule } from "../../../core/src/testing/simulation/seeded-schedule.ts";
-import type { ClusterOutcome } from "../../src/client/call.ts";
+import type { ClusterOutcome, ClusterStreamItem } from "../../src/client/call.ts";
 import type { Client } from "../../src/client/client.ts";
 import { type Cluster, clusterOn } from "../../src/cluster.ts";
 import { partitionNames, partitionOf } from "../../src/form/place.ts";
@@ -59,6 +68,18 @@ interface Program {
   readonly app: Cluster;
 }
 
+/** End of a trace, as a client is told. */
+interface End {
+  readonly traceId: string;
+  readonly status: FinalOutcome["status"];
+  readonly results: readonly unknown[];
+  /** Code of its error. */
+  readonly code: string | undefined;
+}
+
+/** Codes of errors that say nothing about the end of a trace. */
+const UNTOLD = new Set(["NOT_ACCEPTED", "OUTCOME_UNKNOWN", "TRACE_UNKNOWN"]);
+
 interface Caller extends Program {
   readonly client: Client;
 }
@@ -72,6 +93,8 @@ class SimulatedCluster {
   readonly #seed: number;
   readonly #random: Random;
   readonly #script: Random;
+  /** Draws what some of the seeds have. */
+  readonly #extras: Random;
   readonly #schedule: SeededSchedule;
   readonly #server: SimulatedServer;
   readonly #history: HistoryEvent[] = [];
@@ -96,6 +119,7 @@ class SimulatedCluster {
     this.#seed = seed;
     this.#random = seededRandom(Math.imul(seed, 0x9e3779b1));
     this.#script = seededRandom(Math.imul(seed, 0x85ebca6b) + 1);
+    this.#extras = seededRandom(Math.imul(seed, 0x27d4eb2f) + 2);
     this.#schedule = new SeededSchedule(this.#random);
     const happens = (fault: string): boolean => this.#happens(fault);
     this.#server = new SimulatedServer(this.#schedule, this.#random, happens, (event) => this.#note(event), defect);
@@ -202,6 +226,8 @@ class SimulatedCluster {
       const client = this.#draw(this.#clients);
       this.#plan(() => this.#call(client, order, isGiven ? id : undefined));
       if (isGiven && order.listens) this.#plan(() => this.#send(client, order));
+      // one that waits for signals has no end once the client that sends them is killed
+      if (isGiven && order.streams && !order.listens) this.#plan(() => this.#follow(this.#draw(this.#clients), order));
       if (isGiven && this.#script() < 0.2) {
         const other = this.#draw(this.#clients);
         this.#plan(() => this.#cancel(other, order));
@@ -219,7 +245,8 @@ class SimulatedCluster {
     const kills = random() < 0.04 ? this.#draw(["take", "pay"] as const) : undefined;
     // its callers are told that it has failed, and would not answer what it asks when it is tried again
     const listens = this.#script() < 0.25 && kills === undefined && !asks && id.startsWith("order-");
-    const order: Order = { id, tenant, asks: asks && kills === undefined, fails, listens, kills };
+    const streams = this.#extras() < 0.3;
+    const order: Order = { id, tenant, asks: asks && kills === undefined, fails, listens, streams, kills };
     this.#orders.set(key, order);
     return order;
   }
@@ -316,8 +343,8 @@ class SimulatedCluster {
     if (id !== undefined) this.#note({ type: "called", ...name, call });
     const calling = async (): Promise<void> => {
       try {
-        const outcome = await caller.client.outcome(FLOW, order, { id, tenant });
-        this.#told(caller, order, outcome, call);
+        if (order.streams) await this.#read(caller, order, caller.client.stream(FLOW, order, { id, tenant }), call);
+        else this.#told(caller, order, await caller.client.outcome(FLOW, order, { id, tenant }), call);
       } catch (error) {
         if (!(error instanceof FlowError)) throw error;
         this.#count(this.#outcomes, error.code);
@@ -327,18 +354,74 @@ class SimulatedCluster {
     this.#watch(caller, `Call ${call} of ${nameOf(name)}`, calling());
   }
 
+  /** Reads a trace that another client may have begun. */
+  #follow(caller: Caller, order: Order): void {
+    if (caller.machine.hasEnded) return;
+    const { id, tenant } = order;
+    const following = async (): Promise<void> => {
+      try {
+        await this.#read(caller, order, caller.client.follow(FLOW, id, { tenant }));
+      } catch (error) {
+        if (!(error instanceof FlowError) || error.code !== "TRACE_UNKNOWN") throw error;
+      }
+    };
+    this.#watch(caller, `The reader of ${nameOf(this.#nameOf(tenant, id))}`, following());
+  }
+
+  /** Reads a trace until its end, and answers what it asks. */
+  async #read(
+    caller: Caller,
+    order: Order,
+    items: TraceItems<ClusterStreamItem<Receipt>>,
+    call?: number,
+  ): Promise<void> {
+    this.#numbers += 1;
+    const reader = this.#numbers;
+    const { tenant } = order;
+    const results: Receipt[] = [];
+    let id = order.id;
+    let status: FinalOutcome["status"] = "completed";
+    let code: string | undefined;
+    try {
+      for await (const item of items) {
+        if (item.type === "result") {
+          results.push(item.result);
+          id = item.message.traceId;
+        } else if (item.type === "pause") {
+          const { token, traceId } = item.pause;
+          this.#answer(caller, order, { ...this.#nameOf(tenant, traceId), token });
+        } else {
+          const { streamId: stream, run, seq: position, done: isLast, traceId } = item.chunk;
+          this.#note({ type: "chunk", ...this.#nameOf(tenant, traceId), reader, stream, run, position, isLast });
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof FlowError) || UNTOLD.has(error.code)) throw error;
+      id = error.traceId ?? id;
+      status = error.code === "TRACE_CANCELLED" ? "cancelled" : "failed";
+      code = error.code;
+    }
+    this.#ended(caller, order, { traceId: id, status, results, code }, call);
+  }
+
   #told(caller: Caller, order: Order, outcome: ClusterOutcome<Receipt>, call?: number): void {
-    const { tenant, traceId } = outcome;
-    const name = this.#nameOf(tenant, traceId);
-    if (outcome.status !== "paused") {
-      this.#count(this.#outcomes, outcome.status);
-      this.#note({ type: "told", ...name, ...(call !== undefined && { call }), outcome: textOf(outcome) });
-      if (outcome.status !== "failed" || this.#random() >= 0.5) return;
-      // one that was set aside before it asked would ask after its callers were told
-      if (!order.asks || outcome.error.code !== "POISON_MESSAGE") this.#retry(caller, order, traceId);
+    const { traceId } = outcome;
+    if (outcome.status === "paused") {
+      for (const { token } of outcome.pauses)
+        this.#answer(caller, order, { ...this.#nameOf(order.tenant, traceId), token });
       return;
     }
-    for (const { token } of outcome.pauses) this.#answer(caller, order, { ...name, token });
+    const code = "error" in outcome ? outcome.error.code : undefined;
+    this.#ended(caller, order, { traceId, status: outcome.status, results: outcome.results, code }, call);
+  }
+
+  #ended(caller: Caller, order: Order, { traceId, code, ...outcome }: End, call?: number): void {
+    this.#count(this.#outcomes, outcome.status);
+    const name = this.#nameOf(order.tenant, traceId);
+    this.#note({ type: "told", ...name, ...(call !== undefined && { call }), outcome: textOf(outcome) });
+    if (outcome.status !== "failed" || this.#random() >= 0.5) return;
+    // one that was set aside before it asked would ask after its callers were told
+    if (!order.asks || code !== "POISON_MESSAGE") this.#retry(caller, order, traceId);
   }
 
   #answer(caller: Caller, order: Order, pause: TraceName & { readonly token: string }) {

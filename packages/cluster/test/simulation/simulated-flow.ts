@@ -22,6 +22,8 @@ export interface Order {
   readonly fails: boolean;
   /** Whether it waits for two signals. */
   readonly listens: boolean;
+  /** Whether "pay" writes a stream. */
+  readonly streams: boolean;
   /** Node whose handler ends its worker, until the trace is tried again. */
   readonly kills: "take" | "pay" | undefined;
 }
@@ -44,10 +46,12 @@ export const NODES: ReadonlyMap<string, number> = new Map([
 ]);
 
 /** Whether an answer to a question fits. */
-export const isFit = (answer: unknown): boolean => typeof answer === "string" && answer.startsWith("answer");
+const isFit = (answer: unknown): boolean => typeof answer === "string" && answer.startsWith("answer");
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 const DELAYS_MS = [1, 5, 50, 300];
+/** Chunks of a stream. */
+const CHUNKS = 4;
 
 /** The world outside of the cluster, which the handlers of all machines share. */
 export interface World {
@@ -79,7 +83,7 @@ export function simulatedFlow(machine: SimulatedMachine, world: World): Flow<Ord
       version: 1,
       vendor: "simulation",
       validate: async (value) => {
-        if (happens("a handler is slow")) await new Promise<void>((resolve) => void machine.later(resolve, 50));
+        if (happens("a handler is slow")) await new Promise<void>((resolve) => machine.later(resolve, 50));
         return isFit(value) ? { value: value as string } : { issues: [{ message: "It must be an answer" }] };
       },
     },
@@ -95,6 +99,10 @@ export function simulatedFlow(machine: SimulatedMachine, world: World): Flow<Ord
   });
   const pay = payloadNode({ name: "pay", policy }, async (order: Order, ctx) => {
     await work("pay", order, ctx);
+    for (let left = order.streams ? CHUNKS : 0; left > 0; left -= 1) {
+      await ctx.emitChunk({ text: `${left}` });
+      if (happens("a handler is slow")) await ctx.sleep(DELAYS_MS[Math.floor(random() * DELAYS_MS.length)]!);
+    }
     return order;
   });
   const both = joinK("both", 2, { input: shape<Order>() });

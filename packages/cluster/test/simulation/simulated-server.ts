@@ -29,7 +29,12 @@ export type Happens = (fault: string) => boolean;
 type Fate = "well" | "request lost" | "answer lost" | "doubled";
 
 /** Defects of a backend that the checks must find. */
-export type ServerDefect = "fence dropped" | "stale lookup trusted" | "result overwritten" | "ended lease renewed";
+export type ServerDefect =
+  | "fence dropped"
+  | "stale lookup trusted"
+  | "result overwritten"
+  | "ended lease renewed"
+  | "notes overtake each other";
 
 interface Subscriber {
   readonly machine: SimulatedMachine;
@@ -359,7 +364,8 @@ export class SimulatedServer {
       const waiting = subscriber.waiting.get(machine) ?? [];
       subscriber.waiting.set(machine, waiting);
       waiting.push(body);
-      this.#travel(() => subscriber.machine.later(() => subscriber.receive(waiting.shift()!)));
+      const next = (): Uint8Array => (this.#defect === "notes overtake each other" ? body : waiting.shift()!);
+      this.#travel(() => subscriber.machine.later(() => subscriber.receive(next())));
     }
   }
 
