@@ -493,10 +493,7 @@ export class Client implements AsyncDisposable {
         else {
           const end = (): void => settle(() => resolve(heard.outcome as FinalOutcome<Result>));
           if (answered === undefined) end();
-          else
-            void this.#whenFit(answered).then((isFit) => {
-              if (isFit) end();
-            });
+          else void this.#endIfFit(answered, end);
         }
       };
       const stop = this.#listen(
@@ -721,6 +718,10 @@ export class Client implements AsyncDisposable {
         await sleep(this.#settings.machine.clock, RETRY_MS, this.#closing.signal);
       }
     }
+  }
+
+  async #endIfFit(answered: Answered, end: () => void): Promise<void> {
+    if (await this.#whenFit(answered)) end();
   }
 
   #nonce(): string {
