@@ -48,7 +48,7 @@ async function ask(method, path, { body, signal, as: other } = {}) {
     response = await fetch(path, {
       method,
       headers,
-      body: body === undefined ? null : JSON.stringify(body),
+      ...(body !== undefined && { body: JSON.stringify(body) }),
       signal: signal ?? null,
     });
   } catch (error) {

@@ -1,5 +1,6 @@
 /** @typedef {Node | string | number | false | null | undefined | readonly Child[]} Child */
-/** @typedef {Readonly<Record<string, unknown>>} Props */
+/** @typedef {{ handle(event: Event): void }["handle"]} Handle */
+/** @typedef {Readonly<Record<string, string | number | boolean | null | undefined | Handle>>} Props */
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -49,7 +50,7 @@ export function put(element, ...children) {
 function fill(element, props, children) {
   for (const [name, value] of Object.entries(props)) {
     if (value === undefined || value === false || value === null) continue;
-    if (typeof value === "function") element.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
+    if (typeof value === "function") element.addEventListener(name.slice(2), value);
     else if (name === "value" && "value" in element) element.value = String(value);
     else element.setAttribute(name, value === true ? "" : String(value));
   }
@@ -65,6 +66,6 @@ function nodesOf(children) {
   return children.flatMap((child) => {
     if (child === undefined || child === null || child === false) return [];
     if (child instanceof Node) return [child];
-    return Array.isArray(child) ? nodesOf(child) : [String(child)];
+    return typeof child === "object" ? nodesOf(child) : [String(child)];
   });
 }

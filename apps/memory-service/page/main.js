@@ -9,19 +9,21 @@ import { applyTheme } from "./theme.js";
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 
 /** Shows the memory of who is signed in, or the way in. */
-async function start() {
-  if (session() === undefined) {
-    showSignIn(app, start);
-    return;
-  }
+function start() {
+  if (session() === undefined) showSignIn(app, start);
+  else void showMemory();
+}
+
+/** Asks who is signed in, and shows the memory. */
+async function showMemory() {
   try {
     showShell(app, await me(), start);
   } catch (error) {
-    if (session() === undefined) return;
-    put(app, problem(error));
+    // without a session the way in is shown already
+    if (session() !== undefined) put(app, problem(error));
   }
 }
 
 applyTheme();
 doors.addEventListener("refused", () => showSignIn(app, start, "The server does not know this key any more"));
-void start();
+start();

@@ -144,7 +144,7 @@ export class Memory implements AsyncDisposable {
 
   /**
    * Tells a listener of what is counted and timed from now on, until the returned object is disposed; gauges are in
-   * `figures`. Adapter: `observeMemory` of `@penguiflow/otel`.
+   * `figures`. One that throws is logged. Adapter: `observeMemory` of `@penguiflow/otel`.
    */
   onMeasured(listener: MeasureListener): Disposable {
     return this.#core.services.telemetry.listen(listener);

@@ -62,5 +62,5 @@ test("a question that the API refuses is refused in its words", async () => {
   const { page, go } = await stage();
   await go("#/ask?q=gate&limit=51");
   await page.getByText(/limit: Too big/).waitFor();
-  await page.getByText("400 INVALID").waitFor();
+  expect(await page.locator(".problem-code").innerText()).toBe("400 INVALID");
 });

@@ -27,7 +27,7 @@ test("what is refused is shown in the words of the API", async () => {
   await page.getByLabel("Conversation").fill("not a name");
   await page.keyboard.press("Enter");
   await page.getByText("conversation: expected 1 to 128 letters, digits, _ . and -").waitFor();
-  await page.getByText("400 INVALID").waitFor();
+  expect(await page.locator(".problem-code").innerText()).toBe("400 INVALID");
 });
 
 test("older memories come page by page, each once", async () => {

@@ -43,6 +43,7 @@ test("a grant that the API refuses is refused in its words", async () => {
   await page.getByLabel("User").fill("no name");
   await page.getByRole("button", { name: "Share", exact: true }).click();
   await page.getByText("grantee.user: expected 1 to 128 letters, digits, _ . and -").waitFor();
+  expect(await page.locator(".problem-code").innerText()).toBe("400 INVALID");
 });
 
 test("a memory of another user shows its text, and that the rest is its owner's", async () => {

@@ -13,6 +13,8 @@ const LOOKS = [
   { look: "narrow", theme: "light", width: 360, height: 780 },
 ] as const;
 
+type Look = Omit<(typeof LOOKS)[number], "height"> & { readonly height: number };
+
 const browser = await openBrowser();
 if (browser === undefined) throw new Error("Cannot take pictures: Chromium is missing");
 const { memory, ids } = await openHousehold();
@@ -21,7 +23,7 @@ const ask = `#/ask?q=${encodeURIComponent("What is the code of the gate?")}&limi
 const [folder] = process.argv.slice(2);
 const screens = { memories: "#/memories", memory: `#/memory/${ids[0]}`, ask, queue: "#/queue", flows: "#/flows" };
 try {
-  const take = async (file: string, hash: string, look: (typeof LOOKS)[number], isFull = false): Promise<void> => {
+  const take = async (file: string, hash: string, look: Look, isFull = false): Promise<void> => {
     const { page, complaints } = await openPage(browser, server.pageUrl, { ...look, isMotionReduced: true });
     await page.getByRole("heading", { level: 1, name: "Memories" }).waitFor();
     await page.goto(`${server.url}/${hash}`);
@@ -35,8 +37,7 @@ try {
     await page.close();
   };
   if (folder === undefined) {
-    for (const look of LOOKS.slice(0, 2))
-      await take(path.join(root, "docs/pictures", `memory-ask-${look.look}.png`), screens.ask, look);
+    await take(path.join(root, "docs/pictures/memory-ask.png"), screens.ask, { ...LOOKS[0], height: 1_100 });
   } else {
     mkdirSync(folder, { recursive: true });
     for (const look of LOOKS)

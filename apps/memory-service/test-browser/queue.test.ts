@@ -57,4 +57,5 @@ test("without an embedder the page says that nothing has to wait", async () => {
   const { page, go } = await stage({ memory: await openMemory() });
   await go("#/queue");
   await page.getByText("No embedder").waitFor();
+  expect(await page.locator(".none").innerText()).toBe("No job waits.");
 });

@@ -24,8 +24,8 @@ test("an explanation has the whole way of each candidate: shares, places, likene
     expect(way.shares.vectors).toBeCloseTo(why.vectors === undefined ? 0 : 0.25 / (60 + why.vectors), 12);
     expect(way.tokens).toBeGreaterThan(0);
   }
-  expect(candidates.map(({ way }) => way.fused).sort()).toEqual([1, 2, 3, 4]);
-  expect(candidates.map(({ way }) => way.heuristic).sort()).toEqual([1, 2, 3, 4]);
+  expect(candidates.map(({ way }) => way.fused).sort((one, other) => one - other)).toEqual([1, 2, 3, 4]);
+  expect(candidates.map(({ way }) => way.heuristic).sort((one, other) => one - other)).toEqual([1, 2, 3, 4]);
   // the two that say the same: the second was held back for it
   const twins = candidates.filter(({ id }) => ids.slice(0, 2).includes(id));
   const [first, second] = twins;

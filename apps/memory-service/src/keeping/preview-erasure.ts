@@ -32,7 +32,7 @@ export async function previewErasure(rows: Rows, owner: string, id: string, now:
   const grants = fragment.level === "shared" ? await rows.grants.of(fragment.seq) : [];
   return {
     id,
-    characters: [...fragment.text].length,
+    characters: Array.from(fragment.text).length,
     ...(await rows.fragments.attachedTo(fragment.seq)),
     grants: grants.filter(({ expiresAt = Number.POSITIVE_INFINITY }) => expiresAt > now).length,
     neighbours: (await contextGivenTo(rows, fragment)).map((neighbour) => neighbour.id),

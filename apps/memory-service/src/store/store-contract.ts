@@ -258,6 +258,28 @@ const RULES: Readonly<Record<string, (store: MemoryStore) => Promise<void>>> = {
     });
   },
 
+  async "counts what hangs on a fragment, and an owner's fragments with a vector of a model"(store) {
+    const older = await insert(store, {});
+    const newer = await insert(store, {});
+    await insert(store, { owner: "bob" });
+    await store.write("acme", async (rows) => {
+      await rows.fragments.setSuperseded(older.seq, newer.seq);
+      for (const model of ["m", "old"]) await rows.vectors.put(newer.seq, model, 1, new Uint8Array([1]));
+      await rows.jobs.add(newer.seq, "m", 2, NOW);
+      for (const type of ["created", "embedded", "recalled"] as const)
+        await rows.events.add({ type, seq: newer.seq, owner: "ada", actor: "ada", at: NOW, traceId: "t" });
+    });
+    await store.read("acme", async ({ fragments }) => {
+      const { vectors, jobs, events } = await fragments.attachedTo(newer.seq);
+      same("the newer one's", [vectors, jobs, events], [2, 1, 3]);
+      const none = await fragments.attachedTo(older.seq);
+      same("the older one's", [none.vectors, none.jobs, none.events], [0, 0, 0]);
+      same("the hidden", [await fragments.hiddenBy(newer.seq), await fragments.hiddenBy(older.seq)], [[older.id], []]);
+      const { total, ready } = await fragments.withVectors("ada", "m");
+      same("ada's", [total, ready], [2, 1]);
+    });
+  },
+
   async "gives each job to one claimer until its lease ends"(store) {
     const { seq } = await insert(store, {});
     const claim = async (now: number): Promise<number> =>

@@ -24,7 +24,7 @@ export interface Measured {
   readonly value: number;
 }
 
-/** Receives what is counted and timed, as it happens: for another system of metrics. It must not throw. */
+/** Receives what is counted and timed, as it happens: for another system of metrics. */
 export type MeasureListener = (measured: Measured) => void;
 
 /** Counters and histograms. Labels are names of flows, stages and reasons: their number is bounded by the code. */

@@ -19,12 +19,12 @@ const RADIUS = 11;
  * @returns {{ element: SVGElement, mark: (id: string) => void }}
  */
 export function drawWays(candidates, stages, taken) {
-  const column = matchMedia("(max-width: 720px)").matches ? COLUMN.narrow : COLUMN.wide;
+  const pace = matchMedia("(max-width: 720px)").matches ? COLUMN.narrow : COLUMN.wide;
   const isBelow = stages.some(({ placeOf }) => candidates.some((one) => (placeOf(one) ?? 0) > candidates.length));
   const rows = candidates.length + (isBelow ? 1 : 0);
-  const [width, height] = [stages.length * column, TOP + rows * ROW];
+  const [width, height] = [stages.length * pace, TOP + rows * ROW];
   const yOf = (/** @type {number} */ place) => TOP + (Math.min(place, rows) - 0.5) * ROW;
-  const xOf = (/** @type {number} */ at) => (at + 0.5) * column;
+  const xOf = (/** @type {number} */ at) => (at + 0.5) * pace;
   const lines = candidates.map((candidate) => line(candidate, stages, xOf, yOf));
   const element = s(
     "svg",

@@ -69,12 +69,16 @@ function placesOf(names, edges, isNarrow) {
  * @param {DrawnFlow["nodes"][number]} node
  * @param {Point} place
  */
-function box({ name, effects, retries, timeoutMs }, { x, y }) {
+function box({ name, effects, retries, timeoutMs, hasFallback }, { x, y }) {
   const policy = [
     effects === "none" ? undefined : effects,
     retries > 0 ? counted(retries, "retry", "retries") : undefined,
   ];
-  const words = [...policy, timeoutMs === undefined ? undefined : `at most ${spanWord(timeoutMs)} an attempt`];
+  const words = [
+    ...policy,
+    hasFallback ? "a second way when it fails" : undefined,
+    timeoutMs === undefined ? undefined : `at most ${spanWord(timeoutMs)} an attempt`,
+  ];
   const count = s("text", { class: "node-count", x: NODE.width - 12, y: 24 });
   const speed = s("text", { class: "node-note", x: NODE.width - 12, y: 44 });
   const element = s(

@@ -143,7 +143,12 @@ function offerMore(more, listing, cursor) {
   put(
     more,
     failure,
-    h("button", { class: "button", type: "button", onclick: () => tell(failure, load) }, icon("down"), "Show older"),
+    h(
+      "button",
+      { class: "button", type: "button", onclick: () => void tell(failure, load) },
+      icon("down"),
+      "Show older",
+    ),
   );
 }
 

@@ -92,12 +92,7 @@ function isOwn({ principal }, { owner, tenant }) {
 function actionsOf({ memory: { id }, isOwn: isMine, stage: { principal } }) {
   if (!isMine || !principal.scopes.includes("write")) return [];
   return [
-    h(
-      "button",
-      { class: "button danger", type: "button", onclick: () => void askToForget(id) },
-      icon("trash"),
-      "Forget …",
-    ),
+    h("button", { class: "button danger", type: "button", onclick: () => askToForget(id) }, icon("trash"), "Forget …"),
   ];
 }
 

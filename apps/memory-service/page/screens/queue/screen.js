@@ -58,13 +58,12 @@ export function queue({ root, query, principal, signal }) {
     void lookAgain();
   };
   const note = h("p", { class: "head-note", role: "status" });
-  retry.addEventListener("click", () =>
-    tell(failure, async () => {
-      const { retried } = await retryJobs();
-      put(note, `${counted(retried, "job")} ${retried === 1 ? "waits" : "wait"} again`);
-      await look();
-    }),
-  );
+  const retryDead = async () => {
+    const { retried } = await retryJobs();
+    put(note, `${counted(retried, "job")} ${retried === 1 ? "waits" : "wait"} again`);
+    await look();
+  };
+  retry.addEventListener("click", () => void tell(failure, retryDead));
   put(
     root,
     h("header", { class: "head" }, h("h1", {}, "Queue"), note, h("div", { class: "head-actions" }, retry)),
