@@ -13,7 +13,7 @@ interface Told {
 }
 
 /** The MCP server, a client for each user. The library does what no tool does: both work on one memory. */
-export class McpDoor extends LibraryDoor implements Door {
+class McpDoor extends LibraryDoor implements Door {
   override readonly isInOrder = false;
   readonly #clients = new Map<string, Promise<Client>>();
 

@@ -4,7 +4,7 @@ import type { Level, Someone } from "./action.ts";
 const TENANTS = ["red", "blue", "green"];
 const USERS = ["ada", "bob", "eve"];
 /** Three users of each of three tenants. */
-export const EVERYONE: readonly Someone[] = TENANTS.flatMap((tenant) => USERS.map((user) => ({ tenant, user })));
+const EVERYONE: readonly Someone[] = TENANTS.flatMap((tenant) => USERS.map((user) => ({ tenant, user })));
 
 /** Users who do most, so that their fragments are neighbours and their grants meet. */
 const BUSY = EVERYONE.filter(({ tenant, user }) => tenant !== "green" && user !== "eve").slice(0, 3);
