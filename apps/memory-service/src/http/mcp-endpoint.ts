@@ -3,7 +3,6 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { McpHttpHandler } from "@modelcontextprotocol/server";
 import type { MemoryHandle } from "../memory-handle.ts";
-import { Refused } from "./problem.ts";
 
 /** Options of {@link McpEndpoint}. */
 export interface McpEndpointOptions {
@@ -14,7 +13,7 @@ export interface McpEndpointOptions {
 
 /**
  * Serves MCP over streamable HTTP in both protocol eras, each request for the principal that its door has proven. It
- * keeps no sessions. The protocol's package is loaded by the first request, since not every server has it.
+ * keeps no sessions. The protocol's package is loaded by the first request.
  */
 export class McpEndpoint {
   readonly #options: McpEndpointOptions;
@@ -24,7 +23,7 @@ export class McpEndpoint {
     this.#options = options;
   }
 
-  /** Answers a request. @throws Refused when the protocol's package is not installed */
+  /** Answers a request. */
   async answer(request: IncomingMessage, response: ServerResponse, memory: MemoryHandle): Promise<void> {
     const handler = await (this.#handler ??= this.#load());
     const gone = new AbortController();
@@ -52,14 +51,7 @@ export class McpEndpoint {
   }
 
   async #load(): Promise<McpHttpHandler> {
-    const { createMcpHandler } = await import("@modelcontextprotocol/server").catch((error: unknown) => {
-      if (error instanceof Error && "code" in error && error.code === "ERR_MODULE_NOT_FOUND")
-        throw new Refused(
-          "ROUTE_UNKNOWN",
-          "/mcp needs the package @modelcontextprotocol/server, which is not installed",
-        );
-      throw error;
-    });
+    const { createMcpHandler } = await import("@modelcontextprotocol/server");
     const { memoryMcp } = await import("../mcp/memory-mcp.ts");
     const { sharing, maxBodyBytes: maxRequestBodySize } = this.#options;
     // only answer() calls the handler
