@@ -1,9 +1,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { evaluate } from "../scripts/eval/evaluate.ts";
-import { cranfield, jsonLines, locomo, readSet } from "../scripts/eval/evaluation-set.ts";
-import { estimate, METRICS } from "../scripts/eval/metrics.ts";
+import { evaluate } from "../src/evaluation/evaluate.ts";
+import { cranfield, jsonLines, locomo, readSet } from "../src/evaluation/evaluation-set.ts";
+import { estimate, METRICS } from "../src/evaluation/metrics.ts";
 import { ownFolder } from "./own-memory.ts";
 
 const answered = { ranked: ["a", "b", "c", "d", "e", "f"], relevant: new Set(["b", "f", "z"]) };

