@@ -119,10 +119,18 @@ export const clusterSubjects: readonly string[] = [
 /** Libraries of agents: a workload includes them by name. */
 export const agentLibraries: readonly string[] = ["ai-sdk", "openai-agents", "langgraph", "mastra"];
 
+/** The memory service and its peers: a workload includes them by name. */
+export const memorySubjects: readonly string[] = ["memory-service", "mem0", "server-memory"];
+
+/** Ways to find the nearest vectors: a workload includes them by name. */
+export const vectorSubjects: readonly string[] = ["memory-service", "sqlite-vec", "javascript"];
+
 /** Subjects that take part only where a workload names them. */
 const named: ReadonlySet<string> = new Set([
   ...checkpointStores,
   ...clusterSubjects,
+  ...memorySubjects,
+  ...vectorSubjects,
   "nats",
   "ai-sdk",
   "openai-agents",

@@ -26,29 +26,46 @@ function isInstalled(): boolean {
  * @throws Error when npm fails.
  */
 export function installPeers(say: (line: string) => void): void {
-  if (isInstalled()) return;
-  say("Installing the peers of the benchmark (half a minute, once)");
-  npmCi(here, say);
+  if (!isInstalled()) {
+    say("Installing the peers of the benchmark (half a minute, once)");
+    npmCi(here, say);
+  }
+  installExtension(say);
+}
+
+/** Installs the binary of sqlite-vec for this machine: optional packages are left out, since the others are large. */
+function installExtension(say: (line: string) => void): void {
+  const manifest = JSON.parse(readFileSync(path.join(here, "node_modules/sqlite-vec/package.json"), "utf8")) as {
+    readonly optionalDependencies: Readonly<Record<string, string>>;
+  };
+  const platform = process.platform === "win32" ? "windows" : process.platform;
+  const name = `sqlite-vec-${platform}-${process.arch}`;
+  const version = manifest.optionalDependencies[name];
+  if (version === undefined || existsSync(path.join(here, "node_modules", name))) return;
+  // without it, its subject says so
+  if (npm(here, ["install", "--no-save", "--ignore-scripts", `${name}@${version}`]).status !== 0)
+    say(`Cannot install ${name}: sqlite-vec is left out`);
 }
 
 /** Installs the packages in the lockfile of a folder. @throws Error when npm fails */
 export function npmCi(folder: string, say: (line: string) => void): void {
-  const npm = process.env["npm_execpath"];
-  const viaNode = npm !== undefined && npm.endsWith(".js");
-  const [command, ...first] = viaNode ? [process.execPath, npm] : ["npm"];
-  const { status, stdout, error } = spawnSync(
-    command!,
-    [...first, "ci", "--no-audit", "--no-fund", "--loglevel=error"],
-    {
-      cwd: folder,
-      encoding: "utf8",
-      shell: !viaNode && process.platform === "win32",
-      stdio: ["ignore", "pipe", "inherit"],
-    },
-  );
+  const { status, stdout, error } = npm(folder, ["ci"]);
   if (status === 0) return;
   say(stdout ?? "");
   throw new Error(`"npm ci" in "${folder}" failed`, { cause: error });
+}
+
+/** Runs npm in a folder: the one that started this process, else the one of the path. */
+function npm(folder: string, command: readonly string[]) {
+  const own = process.env["npm_execpath"];
+  const viaNode = own !== undefined && own.endsWith(".js");
+  const [program, ...first] = viaNode ? [process.execPath, own] : ["npm"];
+  return spawnSync(program, [...first, ...command, "--no-audit", "--no-fund", "--loglevel=error"], {
+    cwd: folder,
+    encoding: "utf8",
+    shell: !viaNode && process.platform === "win32",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
 }
 
 /** Builds the packages. Returns `false` when there is no compiler or the build fails; then the source is measured. */
