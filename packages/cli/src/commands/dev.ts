@@ -145,10 +145,7 @@ class Talk {
 
   ready(flows: readonly string[], reload: Reload): void {
     if (this.#json) printJson(this.#io, { type: "ready", flows, ...reload }, true);
-    else
-      this.#io.err(
-        `${styled(this.#io, "green", "ready")} ${flows.join(", ")} in ${reload.ms} ms${reload.files.length === 0 ? "" : ` after ${reload.files.join(", ")}`}${reload.draining === 0 ? "" : `; ${counted(reload.draining, "run")} of the old code may end within 5 s`}\n`,
-      );
+    else this.#io.err(`${styled(this.#io, "green", "ready")} ${flows.join(", ")} ${loadedWords(reload)}\n`);
   }
 
   overlay(overlay: Overlay | undefined): void {
@@ -164,4 +161,12 @@ class Talk {
     );
     if (hasGoodCode) this.#io.err("The last good code goes on\n");
   }
+}
+
+/** Says how code was loaded, and what of the old code ends. */
+function loadedWords({ ms, files, draining, lostQuestions }: Reload): string {
+  const after = files.length === 0 ? "" : ` after ${files.join(", ")}`;
+  const ends = draining === 0 ? "" : `; ${counted(draining, "run")} of the old code may end within 5 s`;
+  const lost = lostQuestions === 0 ? "" : `; ${counted(lostQuestions, "open question")} ended: not durable`;
+  return `in ${ms} ms${after}${ends}${lost}`;
 }

@@ -41,6 +41,8 @@ export interface Reload {
   readonly generation: number;
   /** Runs of the old code that go on until they end, or are cancelled after 5 s. */
   readonly draining: number;
+  /** Open questions that ended with the old code, since their flows are not durable. */
+  readonly lostQuestions: number;
 }
 
 /** Code that does not load, or that ended its process. The last good code goes on meanwhile. */

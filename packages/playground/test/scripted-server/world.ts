@@ -69,7 +69,14 @@ export class World {
   constructor({ pace = 1, runs = 0, load, at }: WorldOptions = {}) {
     this.#pace = pace;
     this.#at = at;
-    this.#reload = { at: this.now() - 60_000, ms: 224, files: ["src/tools.ts"], generation: 2, draining: 0 };
+    this.#reload = {
+      at: this.now() - 60_000,
+      ms: 224,
+      files: ["src/tools.ts"],
+      generation: 2,
+      draining: 0,
+      lostQuestions: 0,
+    };
     this.generated = manyRuns(runs, this.now());
     const slow = { "score-1": 420, "embed-2": 300, "store-1": 60 };
     this.loadedName = load?.flow ?? "wide";
@@ -249,7 +256,21 @@ export class World {
   repairCode(): void {
     this.overlay = undefined;
     this.tell({ type: "overlay", seq: this.#next() });
-    this.#reload = { at: this.now(), ms: 231, files: ["src/tools.ts"], generation: 3, draining: 0 };
+    this.save();
+  }
+
+  /** Loads new code: the open questions of the old one end with it. */
+  save(): void {
+    const asking = [...this.runs.values()].filter((run) => run.pauses.length > 0);
+    for (const run of asking) run.end("stopped");
+    this.#reload = {
+      at: this.now(),
+      ms: 231,
+      files: ["src/tools.ts"],
+      generation: 3,
+      draining: asking.length,
+      lostQuestions: asking.length,
+    };
     this.tell({ type: "reload", seq: this.#next(), reload: this.#reload });
   }
 

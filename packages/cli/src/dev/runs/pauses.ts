@@ -34,6 +34,11 @@ export class Pauses {
     return changed.map(({ view }) => ({ flow, runId: view.runId, tenant: view.tenant }));
   }
 
+  /** Number of a process's pauses that end with it. */
+  countVolatile(child: Child): number {
+    return [...this.#known.values()].filter((one) => one.child === child && one.view.isVolatile).length;
+  }
+
   /** Forgets the pauses of a process that has ended. */
   lose(child: Child): void {
     for (const [id, one] of this.#known) if (one.child === child) this.#known.delete(id);

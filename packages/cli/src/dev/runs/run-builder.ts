@@ -178,16 +178,12 @@ export class RunBuilder {
     if (isOwn) this.#state = STATES[event.type] ?? this.#state;
     if (event.type === "node_retry") this.#retries += 1;
     if (isOwn && event.type === "trace_end") this.#endTrace(event);
-    // a durable run that was stopped goes on in the next process
-    else if (this.#isTraceOver && this.isDurable && event.type === "node_start") {
-      this.#isTraceOver = false;
-      this.#endedAt = undefined;
-      this.#state = "running";
-    }
     return this.#timeline.addEvent(event);
   }
 
   #endTrace({ status, at, error }: Extract<FlowEvent, { readonly type: "trace_end" }>): void {
+    // a durable run that was stopped goes on in the next process: until then it waits as before
+    if (this.isDurable && status === "stopped") return;
     const planEnd = this.#plan.at(-1);
     if (planEnd?.type !== "end") this.#state = status;
     this.#isTraceOver = true;

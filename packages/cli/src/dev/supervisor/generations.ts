@@ -37,8 +37,8 @@ export interface GenerationEvents {
   onGone(child: Child): void;
 }
 
-/** Number of runs of a process that have not ended. */
-export type CountOpen = (child: Child) => number;
+/** Counts what would end with a process: its runs that have not ended, and questions of flows that are not durable. */
+export type CountOpen = (child: Child) => Pick<Reload, "draining" | "lostQuestions">;
 
 /**
  * The processes of the project: the one whose code is used, the one that loads newer code beside it, and older ones
@@ -95,7 +95,7 @@ export class Generations {
     const children = [this.#loading, this.#current?.child, ...this.#draining].filter((child) => child !== undefined);
     await Promise.all(
       children.map(async (child) => {
-        if (child === this.#current?.child && drainMs > 0 && this.#countOpen(child) > 0)
+        if (child === this.#current?.child && drainMs > 0 && this.#countOpen(child).draining > 0)
           await child.ask({ type: "drain", ms: drainMs }).catch(() => {});
         await child.kill();
       }),
@@ -161,15 +161,15 @@ export class Generations {
     this.#current = { number: this.#number, child, flows, entry };
     this.#readyAt = Date.now();
     if (this.#overlay !== undefined) this.#events.onOverlay((this.#overlay = undefined));
-    const draining = old === undefined ? 0 : this.#countOpen(old);
+    const open = old === undefined ? { draining: 0, lostQuestions: 0 } : this.#countOpen(old);
     this.#events.onReady(this.#current, {
       at: this.#readyAt,
       ms: this.#readyAt - since,
       files: files.map((file) => path.relative(this.#root, file)),
       generation: this.#number,
-      draining,
+      ...open,
     });
-    if (old !== undefined) this.#drain(old, draining);
+    if (old !== undefined) this.#drain(old, open.draining);
   }
 
   #drain(child: Child, open: number): void {

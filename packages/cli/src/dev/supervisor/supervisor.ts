@@ -107,7 +107,7 @@ export class Supervisor implements AsyncDisposable {
           this.feed.tell({ type: "pause", open: this.pauses.size });
         },
       },
-      (child) => this.runs.countOpen(child),
+      (child) => ({ draining: this.runs.countOpen(child), lostQuestions: this.pauses.countVolatile(child) }),
     );
     this.#watcher = reloads ? new Watcher(root, (files, since) => this.#generations.load(files, since)) : undefined;
   }

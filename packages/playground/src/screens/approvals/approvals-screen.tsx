@@ -6,12 +6,13 @@ import { ApprovalCard } from "../../parts/approval-card.tsx";
 import { Empty } from "../../parts/empty.tsx";
 import { ago, instant, plural, shortId } from "../../parts/figures.ts";
 import { Header } from "../../parts/header.tsx";
+import { Icon } from "../../parts/icon.tsx";
 import { Problem } from "../../parts/problem.tsx";
 import { useLoaded } from "../../parts/use-loaded.tsx";
 import { pathTo } from "../../routing/route-pattern.ts";
 import { useKeys } from "../../routing/use-keys.tsx";
 import type { PauseView } from "../../protocol.ts";
-import { isReadOnly, openPauses } from "../../store/project.ts";
+import { isReadOnly, openPauses, reload } from "../../store/project.ts";
 
 /** All open questions of all flows, the oldest first. */
 export function Screen() {
@@ -70,6 +71,7 @@ export function Screen() {
           </>
         )}
       </Header>
+      <LostQuestions />
       {/* refusals stay when the last question is answered */}
       {refusals.value.length === 0 ? null : (
         <div class="page refusals">
@@ -140,6 +142,21 @@ function Facts({
   );
 }
 
+/** Tells of questions that ended with the last save. */
+function LostQuestions() {
+  const { lostQuestions = 0, at = 0 } = reload.value ?? {};
+  if (lostQuestions === 0) return null;
+  return (
+    <p class="lost-questions" role="status">
+      <Icon name="barred" size={14} />
+      <span>
+        {plural(lostQuestions, "question")} ended with the code that the save of {instant(at)} replaced: a durable flow
+        keeps its questions. <a href="/runs?state=stopped">The stopped runs</a> can be run again.
+      </span>
+    </p>
+  );
+}
+
 function NothingOpen() {
   return (
     <Empty
@@ -148,7 +165,7 @@ function NothingOpen() {
       text={
         <>
           A tool with <code>approval</code>, or a node that calls <code>ctx.pause</code>, stops its run here until a
-          person answers. A reload loses nothing.
+          person answers. A reload of the page loses nothing.
         </>
       }
       links={[

@@ -198,6 +198,14 @@ function Ending({ turn, report }: { readonly turn: TurnView; readonly report: Ca
       </p>
     );
   }
+  if (run.state === "stopped") {
+    return (
+      <p class="ending tone-idle">
+        <Icon name="barred" size={14} />
+        Its code was replaced by a save, or its process was stopped, before it ended. A durable flow would go on.
+      </p>
+    );
+  }
   if (run.error !== undefined && !isOpen(run)) {
     return (
       <div class="ending tone-failed" role="alert">
