@@ -153,6 +153,8 @@ function runRoute(
     return response;
   }
   if (part === "messages") return run.messages(url.searchParams.get("step") ?? "");
+  if (part === "events") return { items: [] };
+  if (part === "model") return [];
   if (method === "GET") return run.view();
   if (run.isOver) throw new Refusal("RUN_ENDED", "The run has ended");
   if (part === "cancel") return run.cancel();

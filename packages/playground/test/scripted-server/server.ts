@@ -15,6 +15,11 @@ export interface ScriptedServer {
   readonly origin: string;
   /** Folder of the pages that it serves. */
   readonly folder: string;
+  /** Ends the server and its connections; its runs go on. */
+  leave(): Promise<void>;
+  /** Listens at the same port again. */
+  comeBack(): Promise<void>;
+  /** Ends the server with all its runs. */
   stop(): Promise<void>;
 }
 
@@ -43,19 +48,28 @@ export async function startScriptedServer(
       response.destroy(error instanceof Error ? error : undefined);
     });
   });
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(options.port ?? 0, "127.0.0.1", resolve);
-  await promise;
+  const listen = async (port: number): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    server.listen(port, "127.0.0.1", resolve);
+    await promise;
+  };
+  const leave = async (): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    server.close(() => resolve());
+    server.closeAllConnections();
+    await promise;
+  };
+  await listen(options.port ?? 0);
+  const { port } = server.address() as AddressInfo;
   return {
     world,
     folder: options.folder,
-    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    origin: `http://127.0.0.1:${port}`,
+    leave,
+    comeBack: async () => await listen(port),
     async stop() {
       world.close();
-      const { promise: closed, resolve: done } = Promise.withResolvers<void>();
-      server.close(() => done());
-      server.closeAllConnections();
-      await closed;
+      if (server.listening) await leave();
     },
   };
 }

@@ -53,6 +53,7 @@ export async function play(run: ScriptedRun, text: string, wait: Wait): Promise<
   run.change({ tokens: { in: 1204, out: 96 }, costUsd: 0.0031 });
   if (/hostile/i.test(text)) await say(run, HOSTILE_ANSWER, wait, 400);
   else if (/slow/i.test(text)) await talk(run, wait);
+  else if (/ask/i.test(text)) await ask(run, wait);
   else if (/4471|refund|money/i.test(text)) await refund(run, wait);
   else await say(run, SHORT_ANSWER, wait);
   run.results = [{ text: firstText(run.parts) }];
@@ -90,6 +91,29 @@ async function talk(run: ScriptedRun, wait: Wait): Promise<void> {
     await say(run, `You said: ${steered}. So I end here.`, wait);
     return;
   }
+}
+
+/** Asks for the number of an order, and repeats the answer. */
+async function ask(run: ScriptedRun, wait: Wait): Promise<void> {
+  const { id: runId, flow, tenant, thread } = run.summary;
+  const answer = await run.ask({
+    id: `pause-${runId}`,
+    flow,
+    runId,
+    tenant,
+    ...(thread === undefined ? {} : { thread }),
+    node: "plan",
+    path: [],
+    kind: "input",
+    tool: "order.ask",
+    reason: "Which order is it?",
+    payload: undefined,
+    schema: { type: "object", required: ["order"], properties: { order: { type: "string", pattern: "^[0-9]{4}$" } } },
+    since: run.now(),
+    isVolatile: true,
+  });
+  const { value } = answer as { readonly value: { readonly order: string } };
+  await say(run, `So it is order ${value.order}.`, wait);
 }
 
 async function refund(run: ScriptedRun, wait: Wait): Promise<void> {
