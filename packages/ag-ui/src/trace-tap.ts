@@ -71,8 +71,8 @@ function keyOf(flow: string, { traceId, tenant }: { readonly traceId: string; re
 }
 
 /**
- * What a trace does, in one order with its chunks: a queue of marks and chunks, from which its reader takes the marks
- * that came before the chunk it has read. Only the flow's own nodes count, not those of its playbooks.
+ * Acts of a trace, in one order with its chunks: a queue of marks and chunks, from which its reader takes the marks that
+ * came before the chunk it has read. Only the flow's own nodes count, not those of its playbooks.
  */
 export class TraceTap implements Disposable {
   readonly #key: string;

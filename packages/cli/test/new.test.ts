@@ -92,7 +92,7 @@ describe.for(Object.keys(TEMPLATES) as Template[])("a project of template %s", (
     const imported = [...files].flatMap(([file, text]) => (file.endsWith(".ts") ? packagesIn(text) : []));
     // npm installs peers that are left out; other package managers do not
     expect([...imported, ...[...declared].flatMap(peersOf)].filter((name) => !declared.has(name))).toEqual([]);
-    // what the program itself imports must be there without the development packages
+    // imports of the program itself must be there without the development packages
     const shipped = [...files].flatMap(([file, text]) => (/^src\/.*\.ts$/.test(file) ? packagesIn(text) : []));
     expect(shipped.filter((name) => dependencies?.[name] === undefined)).toEqual([]);
   });

@@ -42,7 +42,7 @@ export async function openSource(io: Io, { place, kind, env }: SourceWish): Prom
   if (isUrl) return mcpTools("", { url: place, connectTimeoutMs: SOURCE_MS });
   const [command = "", ...args] = wordsOf(place);
   if (command === "") throw usage('"tools connect" needs a URL, a file or a command');
-  // what a server says tells why it does not start
+  // its error output tells why a server does not start
   return mcpTools("", { command, args, env, cwd: io.cwd, stderr: "inherit", connectTimeoutMs: SOURCE_MS });
 }
 
