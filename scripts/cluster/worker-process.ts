@@ -25,7 +25,8 @@ process.on("message", (message: { readonly kind: string }) => {
   tell({ kind: "memory", heap: heapUsed + external, resident: rss });
 });
 cluster({ name: process.env["CLUSTER"]!, backend, partitions: PARTITIONS, leaseMs: LEASE_MS })
-  .worker({ name: process.env["WORKER"]!, maxInFlight: 64 })
+  // here it is the program that ends owners, and not a trace
+  .worker({ name: process.env["WORKER"]!, maxInFlight: 64, maxLostOwners: Number.POSITIVE_INFINITY })
   .run(line);
 // a killed process would leave none for the next one
 flushCompileCache();
