@@ -13,18 +13,16 @@ const LOOKS = [
   { look: "narrow", theme: "light", width: 360, height: 780 },
 ] as const;
 
-type Look = Omit<(typeof LOOKS)[number], "height"> & { readonly height: number };
-
 const browser = await openBrowser();
-if (browser === undefined) throw new Error("Cannot take pictures: Chromium is missing");
 const { memory, ids } = await openHousehold();
 const server = await serveMemory(memory, { principal: { tenant: "local", user: "ada" } });
 const ask = `#/ask?q=${encodeURIComponent("What is the code of the gate?")}&limit=4&maxTokens=2000`;
 const [folder] = process.argv.slice(2);
 const screens = { memories: "#/memories", memory: `#/memory/${ids[0]}`, ask, queue: "#/queue", flows: "#/flows" };
 try {
-  const take = async (file: string, hash: string, look: Look, isFull = false): Promise<void> => {
-    const { page, complaints } = await openPage(browser, server.pageUrl, { ...look, isMotionReduced: true });
+  const take = async (file: string, hash: string, look: (typeof LOOKS)[number], isFull = false): Promise<void> => {
+    const { context, page, complaints } = await openPage(browser, server.url, look);
+    await page.goto(server.pageUrl);
     await page.getByRole("heading", { level: 1, name: "Memories" }).waitFor();
     await page.goto(`${server.url}/${hash}`);
     await page.waitForLoadState("networkidle");
@@ -34,10 +32,11 @@ try {
     }
     await page.screenshot({ path: file });
     if (complaints.length > 0) process.stderr.write(`${file}: ${complaints.join("; ")}\n`);
-    await page.close();
+    await context.close();
   };
   if (folder === undefined) {
-    await take(path.join(root, "docs/pictures/memory-ask.png"), screens.ask, { ...LOOKS[0], height: 1_100 });
+    for (const look of LOOKS.slice(0, 2))
+      await take(path.join(root, "docs/pictures", `memory-ask-${look.look}.png`), screens.ask, look);
   } else {
     mkdirSync(folder, { recursive: true });
     for (const look of LOOKS)

@@ -9,7 +9,7 @@ const FLAGS = [
   "--disable-quic",
   "--no-first-run",
   "--disable-background-networking",
-  "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+  "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
   "--js-flags=--expose-gc",
 ];
 

@@ -17,7 +17,8 @@ test("a server that is killed and back is joined again by the chat, and no sente
   await server.comeBack();
   await page.locator('[data-state="live"]').waitFor();
   const before = [...server.world.runs.values()][0]!.parts.findLast((part) => part.type === "text");
-  const last = Number(/Sentence (\d+) of a long answer\.$/.exec(before?.text ?? "")?.[1]);
+  const told = before?.type === "text" ? before.text : "";
+  const last = Number(/Sentence (\d+) of a long answer\.$/.exec(told)?.[1]);
   await see(page, `Sentence ${last + 3} of a long answer`);
   const read = (await page.evaluate<number[]>(sentences)).toSorted((one, other) => one - other);
   expect(read).toEqual(read.map((_number, index) => index + 1));
