@@ -13,6 +13,8 @@ const LOOKS = [
   { look: "narrow", theme: "light", width: 360, height: 780 },
 ] as const;
 
+type Look = Omit<(typeof LOOKS)[number], "height"> & { readonly height: number };
+
 const browser = await openBrowser();
 const { memory, ids } = await openHousehold();
 const server = await serveMemory(memory, { principal: { tenant: "local", user: "ada" } });
@@ -20,7 +22,7 @@ const ask = `#/ask?q=${encodeURIComponent("What is the code of the gate?")}&limi
 const [folder] = process.argv.slice(2);
 const screens = { memories: "#/memories", memory: `#/memory/${ids[0]}`, ask, queue: "#/queue", flows: "#/flows" };
 try {
-  const take = async (file: string, hash: string, look: (typeof LOOKS)[number], isFull = false): Promise<void> => {
+  const take = async (file: string, hash: string, look: Look, isFull = false): Promise<void> => {
     const { context, page, complaints } = await openPage(browser, server.url, look);
     await page.goto(server.pageUrl);
     await page.getByRole("heading", { level: 1, name: "Memories" }).waitFor();
@@ -35,8 +37,7 @@ try {
     await context.close();
   };
   if (folder === undefined) {
-    for (const look of LOOKS.slice(0, 2))
-      await take(path.join(root, "docs/pictures", `memory-ask-${look.look}.png`), screens.ask, look);
+    await take(path.join(root, "docs/pictures/memory-ask.png"), screens.ask, { ...LOOKS[0], height: 1_100 });
   } else {
     mkdirSync(folder, { recursive: true });
     for (const look of LOOKS)
