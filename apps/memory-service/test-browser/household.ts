@@ -1,7 +1,7 @@
 import { type Embedder, hashEmbedder, type Memory, openMemory } from "@penguiflow/memory-service";
 
 /** A text that the embedder of {@link openHousehold} refuses: its job dies. */
-export const UNREADABLE = "This one cannot be embedded.";
+const UNREADABLE = "This one cannot be embedded.";
 
 /** A hostile text: what it would do shows that a page took it for HTML. */
 export const HOSTILE = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;

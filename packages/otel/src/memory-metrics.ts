@@ -20,7 +20,7 @@ export interface MemoryFigure {
 }
 
 /** Metrics of a memory, by the names under which its own /metrics has them. They name no tenant, user or text. */
-export const MemoryMetric = {
+const MemoryMetric = {
   INGEST: "memory_ingest_total",
   FALLBACK: "memory_fallback_total",
   REQUESTS: "memory_requests_total",
