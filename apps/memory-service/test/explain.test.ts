@@ -153,6 +153,19 @@ test("the drawings of the flows count a principal's own requests alone, failures
   );
 });
 
+test("M2: a user who is named as the worker is told nothing of the work for others", async () => {
+  const memory = await ownMemory({ embedder: hashEmbedder() });
+  await memory.as(ADA).ingest({ text: "penguins" });
+  await memory.drained();
+  await expect
+    .poll(async () => (await memory.figures()).some(({ labels }) => labels["flow"] === "memory.embedding"))
+    .toBe(true);
+  const flows = await memory.as({ tenant: "acme", user: "worker" }).flows();
+  expect(flows.flatMap(({ completed, nodes }) => [completed, ...nodes.map(({ done }) => done)])).toEqual(
+    flows.flatMap(({ nodes }) => [0, ...nodes.map(() => 0)]),
+  );
+});
+
 test("M3: the drawings and the queue are the same whether other tenants exist or not", async () => {
   const answers = async (others: boolean): Promise<string> => {
     const memory = await ownMemory({ embedder: hashEmbedder() });

@@ -40,7 +40,9 @@ export interface DrawnFlow {
 export function flowDrawings({ flows, services }: MemoryCore, principal: CheckedPrincipal): readonly DrawnFlow[] {
   const counts = services.telemetry.counts.of(principal);
   return Object.values(flows).map(({ name, graph }): DrawnFlow => {
-    const { running = 0, completed = 0, failed = 0, nodes } = counts.get(name) ?? {};
+    const isBackground = name === flows.embedding.name;
+    // a user may be named as the worker is: it is not told of the work for others
+    const { running = 0, completed = 0, failed = 0, nodes } = (isBackground ? undefined : counts.get(name)) ?? {};
     return {
       name,
       nodes: graph.nodes.map((node) => {
@@ -61,7 +63,7 @@ export function flowDrawings({ flows, services }: MemoryCore, principal: Checked
       running,
       completed,
       failed,
-      isBackground: name === flows.embedding.name,
+      isBackground,
     };
   });
 }

@@ -70,16 +70,17 @@ function grantRow({ memory, stage, reload }, { tenant, user, expiresAt }, failur
     h("span", { class: "grant-name" }, name),
     expiresAt !== undefined &&
       h("span", { class: "quiet small" }, `${isOver ? "ended" : "until"} ${fullTime(expiresAt)}`),
-    h(
-      "button",
-      {
-        class: "button quiet small",
-        type: "button",
-        "aria-label": `Take back from ${name}`,
-        onclick: () => void end(),
-      },
-      "Take back",
-    ),
+    stage.principal.scopes.includes("share") &&
+      h(
+        "button",
+        {
+          class: "button quiet small",
+          type: "button",
+          "aria-label": `Take back from ${name}`,
+          onclick: () => void end(),
+        },
+        "Take back",
+      ),
   );
 }
 
