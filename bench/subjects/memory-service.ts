@@ -53,13 +53,10 @@ export async function memoryScan({ vectors, dims, vectorAt }: ScanSetup): Promis
 /** Two services, and a flow of empty nodes as the retrieve flow has them. */
 export async function memoryGrowth(): Promise<GrowthRig> {
   const { folder, remove } = ownFolder();
-  const open = async (name: string) =>
-    await openMemory({ directory: path.join(folder, name), embedder, limits: { batch: 1_000 } });
-  const services = { few: await open("few"), many: await open("many") };
-  const handles = {
-    few: services.few.as({ tenant: "house", user: "ada" }),
-    many: services.many.as({ tenant: "house", user: "ada" }),
-  };
+  const open = async (name: string, worker: boolean) =>
+    await openMemory({ directory: path.join(folder, name), embedder, worker, limits: { batch: 1_000 } });
+  const services = { few: await open("few", false), many: await open("many", false) };
+  const handleOf = (memory: "few" | "many") => services[memory].as({ tenant: "house", user: "ada" });
   const stage = (name: string, timeoutMs: number) =>
     node({ name, effects: "reads", policy: { timeoutMs } }, async (message: Message<Payload>) => message);
   const [prepare, search, rerank] = [stage("prepare", 800), stage("search", 1_500), stage("rerank", 1_500)];
@@ -67,10 +64,17 @@ export async function memoryGrowth(): Promise<GrowthRig> {
   const flow = create(prepare.to(search), search.to(rerank), rerank.to(finalize));
   flow.run();
   return {
-    keep: async (memory, texts) => void (await handles[memory].ingest(texts.map((text) => ({ text })))),
-    settled: async () => await services.many.drained(),
+    keep: async (memory, texts) => void (await handleOf(memory).ingest(texts.map((text) => ({ text })))),
+    // what is kept has jobs, which wait for a worker
+    async settled() {
+      for (const name of ["few", "many"] as const) {
+        await services[name].close();
+        services[name] = await open(name, true);
+        await services[name].drained();
+      }
+    },
     find: async (memory, { asked }) =>
-      (await handles[memory].retrieve({ query: asked, limit: 10 })).items.map(({ text }) => text),
+      (await handleOf(memory).retrieve({ query: asked, limit: 10 })).items.map(({ text }) => text),
     pass: async () => {
       const message = new Message({ payload: { id: 1, text: "penguins" }, headers: { tenant: "house" } });
       if ((await flow.outcome(message, { timeoutMs: 10_000 })).status !== "completed") throw new Error("Not completed");
