@@ -4,7 +4,7 @@ import { appendFileSync } from "node:fs";
 import { Socket } from "node:net";
 
 const LOCAL: readonly unknown[] = [undefined, "127.0.0.1", "localhost", "::1"];
-const connect = Socket.prototype.connect as (this: Socket, ...args: unknown[]) => Socket;
+const connect = Reflect.get(Socket.prototype, "connect") as (this: Socket, ...args: unknown[]) => Socket;
 
 Object.assign(Socket.prototype, {
   connect(this: Socket, ...args: unknown[]): Socket {
