@@ -65,7 +65,7 @@ export async function memoryGrowth(): Promise<GrowthRig> {
   flow.run();
   return {
     keep: async (memory, texts) => void (await handleOf(memory).ingest(texts.map((text) => ({ text })))),
-    // what is kept has jobs, which wait for a worker
+    // kept texts have jobs, which wait for a worker
     async settled() {
       for (const name of ["few", "many"] as const) {
         await services[name].close();

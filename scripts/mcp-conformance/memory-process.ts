@@ -1,4 +1,4 @@
-// Serves a memory over MCP, with the token of its start added to each request: the suite proves nobody. Prints its URL.
+// Serves a memory over MCP, with the token of its start added to each request: the suite sends no credential. Prints its URL.
 import { once } from "node:events";
 import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";

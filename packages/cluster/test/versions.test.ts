@@ -160,7 +160,7 @@ test("a command that is given to the version of its id is answered, although the
   await app.release(orders, "2");
   const later = client();
   await until(async () => (await later.call(orders, "hat")) === "hat by 2");
-  // nobody has chosen a version for it: it goes to the second, which gives it to the first
+  // no release has chosen a version for it: it goes to the second, which gives it to the first
   await later.signal(orders, "old", "hello", 1);
   expect(await codeOf(later.retryFailed(orders, "old"))).toBe("TRACE_UNKNOWN");
   await later.cancel(orders, "old");

@@ -1,4 +1,4 @@
-// What goes wrong around a page: a server that is away, a save that ends questions, texts and payloads out of the ordinary.
+// Mishaps around a page: a server that is away, a save that ends questions, texts and payloads out of the ordinary.
 import { expect, test } from "vitest";
 import { see, useStages } from "./stage.ts";
 

@@ -5,7 +5,7 @@ import type { CheckedPrincipal } from "../principal.ts";
 /** A node of a drawing. */
 export interface DrawnNode {
   readonly name: string;
-  /** What its handler does to the world: `none`, `reads`, `idempotent` or `writes`. */
+  /** Effects of its handler on the world: `none`, `reads`, `idempotent` or `writes`. */
   readonly effects: string;
   /** Milliseconds that an attempt may take. @defaultValue no limit of its own */
   readonly timeoutMs?: number | undefined;

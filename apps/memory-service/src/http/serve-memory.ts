@@ -82,7 +82,7 @@ export async function serveMemory(memory: Memory, options: ServeMemoryOptions = 
   const url = urlOf(server, host);
   return {
     url,
-    // what follows # never leaves the browser
+    // the part behind # never leaves the browser
     pageUrl: token === undefined ? `${url}/` : `${url}/#token=${token}`,
     monitoringUrl: urlOf(monitor, host),
     token,

@@ -140,7 +140,7 @@ export function requestsOf({ paths }: ApiDocument, known: fc.Arbitrary<string>):
     },
     { requiredKeys: ["content-type"] },
   );
-  // what is asked about must be there
+  // a request about something needs it to be there
   const keeping = operations.filter(({ path, method }) => path === "/v1/fragments" && method === "POST");
   const some = fc.oneof({ weight: 3, arbitrary: fc.constantFrom(...operations) }, fc.constantFrom(...keeping));
   return some.chain(({ path, method, operation }) => {

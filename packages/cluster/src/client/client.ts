@@ -90,7 +90,7 @@ interface OrderOptions {
   readonly refuse?: (error: unknown) => void;
 }
 
-/** What becomes of an answer to a pause that does not fit. */
+/** Fate of an answer to a pause that does not fit. */
 type Unfit = Required<Pick<OrderOptions, "nonce" | "refuse">>;
 
 /** A command whose answer is awaited. */
@@ -713,7 +713,7 @@ export class Client implements AsyncDisposable {
         sent.settle(fromBytes<Answer>(record.body), undefined);
         return false;
       } catch {
-        // where it cannot be known, the outcome of the trace is what counts
+        // an unknown fate leaves the outcome of the trace, which counts
         if (tries === OFFER_TRIES) return true;
         await sleep(this.#settings.machine.clock, RETRY_MS, this.#closing.signal);
       }
@@ -731,7 +731,7 @@ export class Client implements AsyncDisposable {
 
   /** Looks for a trace. @throws FlowError `TRACE_UNKNOWN` */
   async #find(deployment: Deployment, tenant: string, id: string): Promise<void> {
-    // where it cannot be read now, the owner knows
+    // the owner knows what cannot be read now
     const heard = await this.#result(deployment, tenant, id).catch(() => undefined);
     if (heard !== undefined)
       this.#hear(this.#listeners.get(listenersKey(deployment.flow, tenant, id)) ?? new Set(), heard);

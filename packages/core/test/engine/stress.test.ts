@@ -123,7 +123,8 @@ describe("with the machine's clock", () => {
     await within(3_000, new Promise((resolve) => setTimeout(resolve, 50)));
     state.isOver = true;
     await within(3_000, Promise.all(callers));
-    expect(state.calls).toBeGreaterThan(1_000);
+    // each has called again, however little of the machine they had
+    expect(state.calls).toBeGreaterThan(callers.length);
   });
 
   test("a handler that emits without end is stopped by cancel", async () => {
