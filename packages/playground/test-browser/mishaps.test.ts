@@ -37,6 +37,7 @@ test("the page of a live run joins it again, too, and shows its end", async () =
   await page.locator(".bar-row", { hasText: "answer" }).waitFor();
   run.cancel();
   await page.locator(".main .badge", { hasText: "cancelled" }).first().waitFor();
+  expect(await page.getByText("Reconnecting").count()).toBe(0);
 });
 
 test("an open question is answered by its form: what does not fit is told at its field", async () => {

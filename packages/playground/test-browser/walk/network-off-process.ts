@@ -3,7 +3,7 @@
 import { appendFileSync } from "node:fs";
 import { Socket } from "node:net";
 
-const LOCAL: readonly unknown[] = [undefined, "127.0.0.1", "localhost", "::1"];
+const LOCAL: ReadonlySet<unknown> = new Set([undefined, "127.0.0.1", "localhost", "::1"]);
 const connect = Reflect.get(Socket.prototype, "connect") as (this: Socket, ...args: unknown[]) => Socket;
 
 Object.assign(Socket.prototype, {
@@ -11,7 +11,7 @@ Object.assign(Socket.prototype, {
     // options and a listener; from within Node, one array of both
     const [options] = Array.isArray(args[0]) ? (args[0] as unknown[]) : args;
     const host = (options as { readonly host?: string } | undefined)?.host;
-    if (LOCAL.includes(host)) return connect.apply(this, args);
+    if (LOCAL.has(host)) return connect.apply(this, args);
     appendFileSync(process.env["NETWORK_OFF"] ?? "/dev/stderr", `${process.argv.slice(1).join(" ")}: ${host}\n`);
     const error = Object.assign(new Error(`Cannot reach ${host}: the network is off`), { code: "ENETUNREACH" });
     process.nextTick(() => this.destroy(error));

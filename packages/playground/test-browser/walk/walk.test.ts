@@ -103,12 +103,12 @@ test(
   { timeout: 600_000 },
   async () => {
     const built = await run(process.execPath, ["scripts/build.ts"]);
-    expect(built.status, built.output).toBe(0);
+    expect(built).toMatchObject({ status: 0 });
     await using registry = await PackageRegistry.start();
     using desk = new Desk(registry.url);
 
     const made = await desk.shell(COMMANDS[0]!);
-    expect(made.status, made.output).toBe(0);
+    expect(made).toMatchObject({ status: 0 });
     expect(made.output).toMatch(/cd my-agent\s+npm run dev\s+npm run test/);
 
     await using dev = new Dev(desk, "my-agent");
@@ -145,16 +145,16 @@ test(
     const tests = readdirSync(path.join(project, "test")).filter((file) => file.startsWith("support-"));
     expect(tests).toHaveLength(1);
     const passed = await desk.shell("npm test", "my-agent");
-    expect(passed.status, passed.output).toBe(0);
+    expect(passed).toMatchObject({ status: 0 });
     expect(passed.output).toContain("support: I want my money back");
     const checked = await desk.shell("npm run check", "my-agent");
-    expect(checked.status, checked.output).toBe(0);
+    expect(checked).toMatchObject({ status: 0 });
 
     // the answer to the question no longer fits the tool
     const tools = path.join(project, "src/tools.ts");
     writeFileSync(tools, readFileSync(tools, "utf8").replace("approval: true", "approval: false"));
     const failed = await desk.shell(`node --test test/${tests[0]}`, "my-agent");
-    expect(failed.status, failed.output).not.toBe(0);
+    expect(failed).not.toMatchObject({ status: 0 });
     expect(failed.output).toContain("support: I want my money back");
     expect(desk.strayed()).toBe("");
   },
