@@ -126,8 +126,8 @@ export interface CheckpointPartition {
    * be many more than fit into memory. A flow looks them up by run and by trace id, up to 1000 at once, by tenant or by
    * `dueBy`.
    *
-   * A page may be empty: it says that the next one takes long and is being worked on. A flow waits at most a minute for
-   * each, and for `leaseMs` only when the lease is not renewed meanwhile.
+   * A page may be empty: it says that the next one takes long and is being worked on. A flow waits at most four
+   * times `leaseMs` for each, and once `leaseMs` when the lease is not renewed meanwhile.
    */
   read(filter?: CheckpointFilter): AsyncIterable<readonly Checkpoint[]>;
   /** Returns the number of entries at rest. */

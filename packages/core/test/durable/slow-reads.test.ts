@@ -117,31 +117,31 @@ describe.for([false, true])("a partition under a shared lease: %s", (isShared) =
     await expect(another()).rejects.toMatchObject({ code: FlowErrorCode.PARTITION_LEASED });
   });
 
-  test("is opened although one page takes many leases", async () => {
+  test("is opened although one page takes several leases", async () => {
     const { clock, store, begin } = await left(isShared);
-    store.pageMs = 4 * LEASE_MS;
+    store.pageMs = 3.5 * LEASE_MS;
     const { ready } = await begin();
-    await clock.advance((TRACES + 1) * 4 * LEASE_MS);
+    await clock.advance((TRACES + 1) * 3.5 * LEASE_MS);
     expect(await ready).toMatchObject({ resumed: TRACES });
   });
 
-  test("is opened although a page takes more than a minute, when empty pages tell that it is being read", async () => {
+  test("is opened although a page takes more than four leases, when empty pages tell that it is being read", async () => {
     const { clock, store, begin } = await left(isShared);
-    store.pageMs = 4 * LEASE_MS;
+    store.pageMs = 3.5 * LEASE_MS;
     store.emptyPages = 2;
     const { ready } = await begin();
-    await clock.advance((TRACES + 1) * 12 * LEASE_MS);
+    await clock.advance((TRACES + 1) * 10.5 * LEASE_MS);
     expect(await ready).toMatchObject({ resumed: TRACES });
   });
 
-  test("is given up when a read hangs for a minute, and is free then", async () => {
+  test("is given up when a read hangs for four leases, and is free then", async () => {
     const { clock, store, begin, another } = await left(isShared);
     store.pageMs = Number.POSITIVE_INFINITY;
     const { run, ready } = await begin();
-    await clock.advance(59_000);
+    await clock.advance(4 * LEASE_MS - 1_000);
     await expect(another()).rejects.toMatchObject({ code: FlowErrorCode.PARTITION_LEASED });
     await clock.advance(1_000);
-    await expect(ready).rejects.toThrow("it has not answered a read for 60000 ms");
+    await expect(ready).rejects.toThrow("it has not answered a read for 40000 ms");
     await Promise.all([run.stop(), clock.advance(LEASE_MS)]);
     expect((await another()).fencingToken).toBe(3);
   });

@@ -11,8 +11,8 @@ import type {
 
 /** Parts of a wait: a suspension of the process counts as one of them at most, since its timers run before its I/O. */
 const PARTS = 4;
-/** Milliseconds after which a read is given up although the lease is kept: of several connections, one may hang. */
-const LONGEST_READ_MS = 60_000;
+/** Leases after which a read is given up although the lease is kept: of several connections, one may hang. */
+const LONGEST_READ = 4;
 
 /** Error of a call that the checkpoint store has not answered in time. */
 export class Unanswered extends Error {
@@ -34,20 +34,20 @@ export class Patience {
   /**
    * Settles as the call does, or rejects with {@link Unanswered}.
    *
-   * @param mayGoOn - whether it is waited for longer. @defaultValue never
+   * @param mayGoOn - whether it is waited for longer, after so many times the limit. @defaultValue never
    */
   wait<Answer>(
     what: string,
     call: () => Promise<Answer>,
-    mayGoOn: (waitedMs: number) => boolean = never,
+    mayGoOn: (waits: number) => boolean = never,
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
       let timer: Timer | undefined;
       const wait = (parts: number): void => {
         timer = this.#timers.after(this.#limitMs / PARTS, () => {
-          const waitedMs = (parts * this.#limitMs) / PARTS;
-          if (parts < PARTS || mayGoOn(waitedMs)) wait(parts + 1);
-          else reject(new Unanswered(what, waitedMs));
+          const waits = parts / PARTS;
+          if (waits < 1 || mayGoOn(waits)) wait(parts + 1);
+          else reject(new Unanswered(what, waits * this.#limitMs));
         });
       };
       const answered = call();
@@ -135,6 +135,6 @@ export class PatientPartition implements CheckpointPartition {
   }
 
   #read<Answer>(what: string, call: () => Promise<Answer>): Promise<Answer> {
-    return this.#patience.wait(what, call, (waitedMs) => waitedMs < LONGEST_READ_MS && this.#isLeased());
+    return this.#patience.wait(what, call, (waits) => waits < LONGEST_READ && this.#isLeased());
   }
 }
