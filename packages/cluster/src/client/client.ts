@@ -106,6 +106,8 @@ interface Sent {
   readonly accepted?: ResultRevision | undefined;
 }
 
+/** Repeated offers that are kept in mind; the oldest ones are over long since. */
+const MAX_REPEATED = 10_000;
 const OFFERS_AT_ONCE = 500;
 const LOOKUPS_AT_ONCE = 500;
 /** Milliseconds after which a client looks for results that it was not told. */
@@ -632,7 +634,7 @@ export class Client implements AsyncDisposable {
         if (!this.#isAwaited(command, deployment)) return;
         if (command.kind === "call") body = toBytes({ ...command, isRepeated: true });
         const own = command.kind === "call" ? command.id : command.nonce;
-        if (own.startsWith(this.#inbox)) this.#repeated.add(own);
+        if (own.startsWith(this.#inbox)) this.#noteRepeated(own);
         continue;
       }
       const why = `the intake of partition "${partition}" is full`;
@@ -860,8 +862,16 @@ export class Client implements AsyncDisposable {
     }
   }
 
+  /** Keeps in mind that an offer of an id may be stored twice: its result stays, which keeps the second from being run. */
+  #noteRepeated(id: string): void {
+    this.#repeated.add(id);
+    const [oldest] = this.#repeated;
+    if (this.#repeated.size > MAX_REPEATED && oldest !== undefined) this.#repeated.delete(oldest);
+  }
+
   #forgetSoon(stored: ResultRevision | undefined): void {
-    if (stored !== undefined && !this.#repeated.delete(stored.key.id)) this.#toForget.push(stored);
+    // several readers of a trace are told its outcome, and each may be told it twice
+    if (stored !== undefined && !this.#repeated.has(stored.key.id)) this.#toForget.push(stored);
   }
 
   /** Removes results of ids that only this client knows and has been told. */

@@ -104,9 +104,8 @@ export class CheckpointedRun implements DurableRun {
     engine.identity.id = partition.id;
     engine.identity.lineageSeed = fnv1a(partition.id);
     engine.identity.traces.next = partition.fencingToken * RUNS_PER_OPENING;
-    // the first read: an adapter that loads the partition reports by its pages that it gets on
-    await this.#left.takeOver();
     this.positions.restore(await partition.consumed());
+    await this.#left.takeOver();
     await this.outcomes.begin();
     writer.begin();
     return this.recovery;

@@ -51,18 +51,24 @@ export class FlowIntake<in Input, Entries extends string = string> {
     const durable = engine.durable as DurableRun;
     durable.requireFitMessage(message);
     const key = { traceId: id, tenant: message.headers.tenant };
-    await this.#loadedInTurn(engine, key);
-    // a known item needs no room, and its id may be free again once there is some
-    let isKnown = takeKnown(engine, key, position, take);
-    if (!isKnown) {
-      await engine.outcomes.room(key, position);
+    const taken = engine.outcomes.taking(key, position);
+    let isKnown: boolean;
+    try {
       await this.#loadedInTurn(engine, key);
-      // finding out and beginning are one step: a wait between them would let a second item begin another trace
+      // a known item needs no room, and its id may be free again once there is some
       isKnown = takeKnown(engine, key, position, take);
       if (!isKnown) {
-        if (storedFirst) durable.storeFirst();
-        await this.#enterAccepted(engine, prepared, emitOptions, position, take);
+        await engine.outcomes.room(position);
+        await this.#loadedInTurn(engine, key);
+        // finding out and beginning are one step: a wait between them would let a second item begin another trace
+        isKnown = takeKnown(engine, key, position, take);
+        if (!isKnown) {
+          if (storedFirst) durable.storeFirst();
+          await this.#enterAccepted(engine, prepared, emitOptions, position, take);
+        }
       }
+    } finally {
+      taken();
     }
     await durable.stored();
     return isKnown ? "known" : "accepted";

@@ -61,10 +61,32 @@ export class OutcomeDelivery {
     return new OutboxSink(this, this.#engine, [...positions]);
   }
 
-  /** Makes the sink of a new trace. Items of its id that wait for room will find it known. */
-  sinkOf({ traceId, tenant }: TraceKey, position: Position): OutboxSink {
-    const others = [...this.#items].filter((item) => item.traceId === traceId && item.tenant === tenant);
-    return this.sinkFor([position, ...others.map((item) => item.position)]);
+  /** Makes the sink of a new trace. Items of its id that are being taken will find it known. */
+  sinkOf(key: TraceKey, position: Position): OutboxSink {
+    const sink = this.sinkFor([position]);
+    this.#adopt(sink, key);
+    return sink;
+  }
+
+  /**
+   * Notes an item that is being taken, however long that has to wait: an outcome of its id stays meanwhile. Returns the
+   * function to call when the item is known or has begun a trace.
+   */
+  taking(key: TraceKey, position: Position): () => void {
+    const item = { ...key, position };
+    this.#items.add(item);
+    return () => void this.#items.delete(item);
+  }
+
+  /** Adds the positions of items that are being taken to those of their trace. Returns whether there were any. */
+  #adopt(sink: OutboxSink, { traceId, tenant }: TraceKey): boolean {
+    let isChanged = false;
+    for (const item of this.#items) {
+      if (item.traceId !== traceId || item.tenant !== tenant || sink.isFrom(item.position)) continue;
+      sink.positions.push(item.position);
+      isChanged = true;
+    }
+    return isChanged;
   }
 
   /** Notes a further item of a known id, so that it remains known until its position is recorded. */
@@ -85,15 +107,11 @@ export class OutcomeDelivery {
   }
 
   /** Resolves once another outcome may be kept, and not too many items of its lane wait for one before it. */
-  async room(key: TraceKey, position: Position): Promise<void> {
+  async room(position: Position): Promise<void> {
     const { durable, options } = this.#engine;
     const isFull = (): boolean =>
       Math.max(this.size, durable?.waitingBefore(position) ?? 0) >= options.limits.rookeryMaxSize;
-    if (!isFull()) return;
-    const item = { ...key, position };
-    this.#items.add(item);
     while (isFull() && !this.#engine.isEnding) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#items.delete(item);
   }
 
   /** Keeps an outcome, and delivers it once it is stored. */
@@ -157,10 +175,12 @@ export class OutcomeDelivery {
 
   /** Removes a delivered outcome from the checkpoint of its trace, at once or when a lane has moved. */
   #removeOnceRecorded(sink: OutboxSink): void {
+    const trace = sink.trace as Trace;
+    if (this.#adopt(sink, { traceId: trace.id, tenant: trace.tenant })) this.#engine.ledger.changed(trace);
     const missing = sink.positions.find((position) => this.#engine.durable?.hasRecorded(position) === false);
     if (missing === undefined) {
       this.#forget(sink);
-      this.#engine.ledger.changed(sink.trace as Trace);
+      this.#engine.ledger.changed(trace);
       return;
     }
     const { lane } = missing;
