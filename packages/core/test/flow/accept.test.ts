@@ -294,6 +294,50 @@ describe("an item of an intake", () => {
     await run.stop();
   });
 
+  test("of an id that is in flight stays known, however long its look-up takes, although the trace ends meanwhile", async () => {
+    const clock = new TestClock();
+    const store = new MemoryCheckpointStore({ clock });
+    const [opened, looked] = [gate(), gate()];
+    let isSlow = false;
+    const checkpoints: CheckpointStore = {
+      async open(request) {
+        const partition = await store.open(request);
+        return wrapPartition(partition, {
+          async *read(filter) {
+            if (isSlow && filter?.traceIds !== undefined) await looked.passed;
+            yield* partition.read(filter);
+          },
+        });
+      },
+    };
+    const into = outbox();
+    const start = () => {
+      const flow = create(worker(opened.passed).to(), { name: "orders", clock, logger: SILENT });
+      const durability = durable({ checkpoints, partition: "p-0", unloadAfterMs: 1 });
+      return flow.start({ durability, outbox: into });
+    };
+    const first = start();
+    expect((await first.outcome("ask", { traceId: "rests in the store" })).status).toBe("paused");
+    for (let tries = 0; tries < 10; tries += 1) await clock.advance(10);
+    await first.stop();
+
+    const run = start();
+    await run.ready();
+    expect(await run.intake.accept("wait", { id: "a", consumed: at(1) })).toBe("accepted");
+    isSlow = true;
+    const again = run.intake.accept("wait", { id: "a", consumed: at(2) });
+    await settle();
+    opened.open();
+    await settle();
+    expect(into.told()).toEqual(["a completed"]);
+    looked.open();
+    expect(await again).toBe("known");
+    await settle();
+    expect(into.told()).toEqual(["a completed"]);
+    expect(await run.intake.consumed()).toEqual(new Map([[0, 2]]));
+    await run.stop();
+  });
+
   test("waits while too many of its lane are behind one that waits, and the one they wait for does not", async () => {
     const checkpoints = new MemoryCheckpointStore();
     const into = outbox();
