@@ -566,14 +566,6 @@ describe("a planted defect of partitions is found", () => {
       ofFlow: 23,
     },
     {
-      what: "an outcome that is removed before the positions of its items are recorded",
-      plant() {
-        plant(Positions.prototype, "has", () => () => true);
-      },
-      says: /L10: request .* was accepted 2 times/,
-      seed: 21_958,
-    },
-    {
       what: "a handler that starts past the lease of its process",
       plant() {
         const sound = Object.getOwnPropertyDescriptor(CheckpointedRun.prototype, "leaseEndsAt") as PropertyDescriptor;
