@@ -3,7 +3,7 @@ import { type Scheduler, systemScheduler } from "../../foundation/scheduler.ts";
 import { TestClock } from "../kit/test-clock.ts";
 
 /** Limit on steps, above that of any run that terminates. */
-const STEP_LIMIT = 100_000;
+const STEP_LIMIT = 200_000;
 /** Moves that weigh as much as the next timer. */
 const CROWD = 8;
 
