@@ -163,7 +163,7 @@ test("a result longer than a message is read as it was stored", async () => {
   const { results } = await open();
   const key = { partition: "p", tenant: "ada", id: "long" };
   const body = new Uint8Array(3_000_000).fill(7);
-  expect(await results.put([{ key, isFinal: true, body, keepMs: 60_000 }])).toEqual(["stored"]);
+  expect(await results.put([{ key, isFinal: true, body, keepMs: 60_000 }])).toEqual([expect.any(Number)]);
   const [found] = await results.get([key], "latest");
   expect(Buffer.compare(found!.body, body)).toBe(0);
 });

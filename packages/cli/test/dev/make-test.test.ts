@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import type { Page, PauseView, RunStarted, TestMade } from "@penguiflow/playground/protocol";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { DevProject } from "./dev-project.ts";
 
 /** Runs a flow to its end, and returns the run's id. Questions are answered. */
@@ -18,6 +18,9 @@ async function run(project: DevProject, flow: string, input: unknown, answer?: u
 
 const make = async (project: DevProject, flow: string, id: string, body: object = {}) =>
   (await project.api<TestMade>("POST", `/runs/${flow}/${id}/test`, body)).body;
+
+// each starts several processes, which a busy machine takes its time for
+vi.setConfig({ testTimeout: 120_000 });
 
 test("a run with retries becomes a test that passes, fails with another flow, and asks no service", async () => {
   await using project = await DevProject.start({}, "flow");
