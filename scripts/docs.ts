@@ -26,8 +26,9 @@ function pageOf(file: string): string | undefined {
   if (name !== undefined && name !== "AGENTS") return `project/${name.toLowerCase()}.md`;
   const [, app] = /^(apps\/[\w-]+)\/FLOWS\.md$/.exec(file) ?? [];
   if (app !== undefined) return `${app}/flows.md`;
-  const [, folder, place = ""] = /^(apps|packages|examples|bench|findings)(\/[\w-]+)?\/README\.md$/.exec(file) ?? [];
-  return folder === undefined ? undefined : `${folder}${place}/index.md`;
+  const [, folder] =
+    /^((?:apps|packages|bench|findings)(?:\/[\w-]+)?|examples(?:\/[\w-]+)*)\/README\.md$/.exec(file) ?? [];
+  return folder === undefined ? undefined : `${folder}/index.md`;
 }
 
 /** Returns the site path of a linked file: a page, or a source shown as one. */
