@@ -11,6 +11,7 @@ export default {
     // a page that hangs is ended after this; a slow machine only takes longer
     testTimeout: 90_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 60_000 } },
     // many stories that hang are one fault: the rest would take hours
     bail: 5,
   },
