@@ -42,6 +42,7 @@ export class TestSchema implements AsyncDisposable {
 
   /** Opens a store in this schema. @param port - of a proxy in between */
   async open(options: Partial<PostgresStateStoreOptions> = {}, port?: number): Promise<PostgresStateStore> {
+    await this.#prepare(options);
     const store = await PostgresStateStore.open({ connection: this.url(port), schema: this.name, ...options });
     this.#opened.push(store);
     return store;
@@ -49,6 +50,7 @@ export class TestSchema implements AsyncDisposable {
 
   /** Opens a checkpoint store in this schema. @param port - of a proxy in between */
   async openCheckpoints(options: Partial<PostgresOptions> = {}, port?: number): Promise<PostgresCheckpointStore> {
+    await this.#prepare(options);
     const checkpoints = await PostgresCheckpointStore.open({
       connection: this.url(port),
       schema: this.name,
@@ -63,6 +65,13 @@ export class TestSchema implements AsyncDisposable {
     const log = await PostgresLog.open({ connection: this.url(port), schema: this.name, ...options });
     this.#opened.push(log);
     return log;
+  }
+
+  /** Makes the tables first where patience is short: a busy server takes longer to make them than a test is patient. */
+  async #prepare({ patienceMs }: Partial<PostgresOptions>): Promise<void> {
+    if (patienceMs === undefined) return;
+    const made = await PostgresStateStore.open({ connection, schema: this.name });
+    await made.close();
   }
 
   url(port?: number): string {
