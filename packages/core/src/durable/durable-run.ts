@@ -104,6 +104,10 @@ export class CheckpointedRun implements DurableRun {
     engine.identity.id = partition.id;
     engine.identity.lineageSeed = fnv1a(partition.id);
     engine.identity.traces.next = partition.fencingToken * RUNS_PER_OPENING;
+    // selects nothing: an adapter that has to load the partition first reports by its pages that it gets on
+    const loading = partition.read({ runs: [] })[Symbol.asyncIterator]();
+    while ((await loading.next()).done !== true);
+    // before the traces, whose outcomes are kept until their positions are recorded
     this.positions.restore(await partition.consumed());
     await this.#left.takeOver();
     await this.outcomes.begin();

@@ -25,6 +25,8 @@ class SlowStore implements SharingCheckpointStore {
   pageMs = 0;
   /** Number of empty pages before each page. */
   emptyPages = 0;
+  /** Number of empty pages of the first read, which loads the partition; other calls wait for all of them at once. */
+  loadingPages = 0;
   /** Whether renewals fail, as on a cut connection. */
   isCutOff = false;
   pagesRead = 0;
@@ -40,6 +42,10 @@ class SlowStore implements SharingCheckpointStore {
     const partition = await this.#store.open(request);
     return wrapPartition(partition, {
       read: (filter) => this.#read(partition, filter),
+      consumed: async () => {
+        while (this.#isLoading()) await this.#pass();
+        return await partition.consumed();
+      },
       renew: () => this.#reach(() => partition.renew()),
     });
   }
@@ -50,6 +56,10 @@ class SlowStore implements SharingCheckpointStore {
   }
 
   async *#read(partition: CheckpointPartition, filter?: CheckpointFilter): AsyncGenerator<readonly Checkpoint[]> {
+    while (this.#isLoading()) {
+      await this.#pass();
+      yield [];
+    }
     for await (const page of partition.read(filter))
       for (const entry of page) {
         for (let empty = 0; empty < this.emptyPages; empty += 1) {
@@ -60,6 +70,11 @@ class SlowStore implements SharingCheckpointStore {
         this.pagesRead += 1;
         yield [entry];
       }
+  }
+
+  #isLoading(): boolean {
+    this.loadingPages -= 1;
+    return this.loadingPages >= 0;
   }
 
   async #pass(): Promise<void> {
@@ -131,6 +146,15 @@ describe.for([false, true])("a partition under a shared lease: %s", (isShared) =
     store.emptyPages = 2;
     const { ready } = await begin();
     await clock.advance((TRACES + 1) * 10.5 * LEASE_MS);
+    expect(await ready).toMatchObject({ resumed: TRACES });
+  });
+
+  test("is opened although loading it takes more than four leases, when empty pages tell that it gets on", async () => {
+    const { clock, store, begin } = await left(isShared);
+    store.pageMs = 0.9 * LEASE_MS;
+    store.loadingPages = 10;
+    const { ready } = await begin();
+    await clock.advance((TRACES + 11) * 0.9 * LEASE_MS);
     expect(await ready).toMatchObject({ resumed: TRACES });
   });
 

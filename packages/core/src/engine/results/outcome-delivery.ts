@@ -32,6 +32,12 @@ export interface OutcomeDeliveryHost {
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 10_000;
 
+/** An item of an intake that is being taken. */
+interface TakenItem {
+  readonly tenant: string;
+  readonly position: Position;
+}
+
 /**
  * Delivers the outcomes of accepted traces to the outbox of their run. An outcome stays in the checkpoint of its trace
  * until `deliver` has resolved and the positions of its items are recorded: otherwise an intake that is read again after
@@ -49,8 +55,8 @@ export class OutcomeDelivery {
   size = 0;
   /** Accepts that wait for room, in order. */
   #waiting: (() => void)[] = [];
-  /** Items that wait for room. */
-  readonly #items = new Set<TraceKey & { readonly position: Position }>();
+  /** Items that are being taken, by trace id. */
+  readonly #taking = new Map<string, Set<TakenItem>>();
 
   constructor(engine: OutcomeDeliveryHost) {
     this.#engine = engine;
@@ -72,21 +78,14 @@ export class OutcomeDelivery {
    * Notes an item that is being taken, however long that has to wait: an outcome of its id stays meanwhile. Returns the
    * function to call when the item is known or has begun a trace.
    */
-  taking(key: TraceKey, position: Position): () => void {
-    const item = { ...key, position };
-    this.#items.add(item);
-    return () => void this.#items.delete(item);
-  }
-
-  /** Adds the positions of items that are being taken to those of their trace. Returns whether there were any. */
-  #adopt(sink: OutboxSink, { traceId, tenant }: TraceKey): boolean {
-    let isChanged = false;
-    for (const item of this.#items) {
-      if (item.traceId !== traceId || item.tenant !== tenant || sink.isFrom(item.position)) continue;
-      sink.positions.push(item.position);
-      isChanged = true;
-    }
-    return isChanged;
+  taking({ traceId, tenant }: TraceKey, position: Position): () => void {
+    const item = { tenant, position };
+    const items = this.#taking.get(traceId) ?? new Set();
+    this.#taking.set(traceId, items.add(item));
+    return () => {
+      items.delete(item);
+      if (items.size === 0) this.#taking.delete(traceId);
+    };
   }
 
   /** Notes a further item of a known id, so that it remains known until its position is recorded. */
@@ -171,6 +170,14 @@ export class OutcomeDelivery {
     this.#early.delete(lane);
     for (const sink of early ?? []) this.#removeOnceRecorded(sink);
     this.#goOn();
+  }
+
+  /** Adds the positions of items that are being taken to those of their trace. Returns whether there were any. */
+  #adopt(sink: OutboxSink, { traceId, tenant }: TraceKey): boolean {
+    const before = sink.positions.length;
+    for (const item of this.#taking.get(traceId) ?? [])
+      if (item.tenant === tenant && !sink.isFrom(item.position)) sink.positions.push(item.position);
+    return sink.positions.length > before;
   }
 
   /** Removes a delivered outcome from the checkpoint of its trace, at once or when a lane has moved. */
