@@ -2,13 +2,14 @@
 import { type ChildProcess, fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { connect } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startNats } from "../packages/cluster-nats/test-integration/own-servers.ts";
 import { startServer } from "../packages/state-postgres/test-integration/own-server.ts";
 import { timeOfDescendants } from "../scripts/cluster/descendants.ts";
+import { freePort } from "./free-port.ts";
 import type { Ask, WorkerSettings } from "./cluster-worker.ts";
 import type { ClusterRig, Passed } from "./workloads/cluster.ts";
 
@@ -160,15 +161,6 @@ export async function rigOf(
     serverUs: () => (server.processes === "" ? 0 : timeOfDescendants(server.processes)),
     close: async () => await rest[Symbol.asyncDispose](),
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 const STARTING_MS = 30_000;

@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { treeOf } from "./process-tree.ts";
+import { treeOf } from "../scripts/cluster/descendants.ts";
 
 /** Time between two looks at a server that is to change. */
 const LOOK_MS = 10;
@@ -71,13 +70,4 @@ export class DevelopmentServer implements AsyncDisposable {
         // it has ended by itself
       }
   }
-}
-
-/** Finds a port that is free on loopback. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }

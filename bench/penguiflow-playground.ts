@@ -2,7 +2,8 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { scratchFolder } from "../scripts/workspace.ts";
-import { DevelopmentServer, freePort } from "./development-server.ts";
+import { DevelopmentServer } from "./development-server.ts";
+import { freePort } from "./free-port.ts";
 import type { PlaygroundRig } from "./workloads/playground.ts";
 
 const TOKEN = "a-token-of-the-benchmark";

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { DevelopmentServer, freePort } from "../development-server.ts";
+import { DevelopmentServer } from "../development-server.ts";
+import { freePort } from "../free-port.ts";
 import { npmCi } from "../install.ts";
 import type { PlaygroundRig } from "../workloads/playground.ts";
 

@@ -1,7 +1,7 @@
 import type { Browser } from "playwright-core";
 import { openBrowser } from "../../packages/playground/test-browser/browser.ts";
 import type { Closable, Workload } from "../contract.ts";
-import { memoryOf } from "../process-tree.ts";
+import { memoryOf } from "../../scripts/cluster/descendants.ts";
 import { median } from "../report.ts";
 
 /** A development server with a page, for a project with one agent that has one tool. */

@@ -24,17 +24,37 @@ export function residentOfDescendants(name: string): number {
   return descendants(name).reduce((sum, { pages }) => sum + pages, 0) * PAGE_BYTES;
 }
 
+/** Lists a process and all that it has started. Linux alone. */
+export function treeOf(root: number): readonly number[] {
+  return [...treeFrom(root).keys()];
+}
+
+/** Returns the memory of a process and all that it has started, in bytes; what they share counts once. Linux alone. */
+export function memoryOf(root: number): number {
+  return treeOf(root).reduce((sum, pid) => {
+    const [, kilobytes] = /^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8")) ?? [];
+    return sum + Number(kilobytes) * 1_024;
+  }, 0);
+}
+
 function descendants(name: string): readonly Stat[] {
+  const tree = treeFrom(process.pid);
+  tree.delete(process.pid);
+  return [...tree.values()].filter((stat) => stat.name.startsWith(name));
+}
+
+/** Reads a process and all that it has started. */
+function treeFrom(root: number): Map<number, Stat> {
   const all = new Map<number, Stat>();
   for (const entry of readdirSync("/proc")) {
     const stat = /^\d+$/.test(entry) ? statOf(entry) : undefined;
     if (stat !== undefined) all.set(Number(entry), stat);
   }
-  const isOurs = (pid: number): boolean => {
+  const isWithin = (pid: number): boolean => {
     const parent = all.get(pid)?.parent;
-    return parent !== undefined && (parent === process.pid || isOurs(parent));
+    return pid === root || (parent !== undefined && isWithin(parent));
   };
-  return [...all].filter(([pid, stat]) => stat.name.startsWith(name) && isOurs(pid)).map(([, stat]) => stat);
+  return new Map([...all].filter(([pid]) => isWithin(pid)));
 }
 
 function statOf(pid: string): Stat | undefined {
