@@ -38,6 +38,7 @@ import { ClusterFlow } from "./cluster-flow.ts";
 import { notAccepted, pausedOutcome, unknown } from "./ends.ts";
 import { type ClusterPause, type Heard, heardFrom, heardFromResult } from "./pending.ts";
 import { StreamRuns } from "./stream-runs.ts";
+import { ToldResults } from "./told-results.ts";
 
 /** Figures for an autoscaler. */
 export interface ClusterLoad {
@@ -106,8 +107,6 @@ interface Sent {
   readonly accepted?: ResultRevision | undefined;
 }
 
-/** Repeated offers that are kept in mind; the oldest ones are over long since. */
-const MAX_REPEATED = 10_000;
 const OFFERS_AT_ONCE = 500;
 const LOOKUPS_AT_ONCE = 500;
 /** Milliseconds after which a client looks for results that it was not told. */
@@ -123,13 +122,11 @@ export class Client implements AsyncDisposable {
   readonly #listeners = new Map<string, Set<Listener>>();
   /** Commands by their nonces. */
   readonly #sent = new Map<string, Sent>();
-  /** Own ids and nonces that were offered more than once. */
-  readonly #repeated = new Set<string>();
+  readonly #toldResults: ToldResults;
   readonly #offers: Gatherer<Offer, "stored" | "duplicate" | "full">;
   readonly #inboxSubscription: Disposable;
   /** Ends the wait for the next look for results; present while a caller waits for one. */
   #cancelPoll: (() => void) | undefined;
-  #toForget: ResultRevision[] = [];
   #looking: Promise<void> | undefined;
   #count = 0;
   #isClosed = false;
@@ -145,6 +142,7 @@ export class Client implements AsyncDisposable {
     const { backend, machine } = this.#settings;
     this.#inbox = `inbox-${machine.newId(12)}`;
     this.#releases = new Releases(this.#settings);
+    this.#toldResults = new ToldResults(backend.results);
     this.#offers = new Gatherer(machine.scheduler, OFFERS_AT_ONCE, (offers) => backend.intake.offer(offers));
     this.#inboxSubscription = backend.wire.subscribe(this.#inbox, (body) => this.#receive(body));
   }
@@ -355,7 +353,7 @@ export class Client implements AsyncDisposable {
         hear({ type: "refused", error: unknown(id, tenant, "its client was closed") });
     for (const { reject } of this.#sent.values()) reject(unknown("", "", "its client was closed"));
     await this.#looking;
-    await this.#forget();
+    await this.#toldResults.remove();
   }
 
   #deployment(flow: string, version: string): Deployment {
@@ -605,7 +603,7 @@ export class Client implements AsyncDisposable {
       cancelTimer?.();
       signal?.removeEventListener("abort", aborted);
       if (nonce !== undefined) {
-        this.#forgetSoon(this.#sent.get(nonce)?.accepted);
+        this.#toldResults.told(this.#sent.get(nonce)?.accepted);
         this.#sent.delete(nonce);
       }
       listeners.delete(listener);
@@ -634,7 +632,7 @@ export class Client implements AsyncDisposable {
         if (!this.#isAwaited(command, deployment)) return;
         if (command.kind === "call") body = toBytes({ ...command, isRepeated: true });
         const own = command.kind === "call" ? command.id : command.nonce;
-        if (own.startsWith(this.#inbox)) this.#noteRepeated(own);
+        if (own.startsWith(this.#inbox)) this.#toldResults.repeated(own);
         continue;
       }
       const why = `the intake of partition "${partition}" is full`;
@@ -664,7 +662,8 @@ export class Client implements AsyncDisposable {
     const key = { partition, tenant, id: nonce };
     const settle = (answer: Answer, stored: ResultRevision | undefined): void => {
       this.#sent.delete(nonce);
-      if ((answer.kind === "undone" || refuse === undefined) && stored?.key.id === nonce) this.#forgetSoon(stored);
+      if ((answer.kind === "undone" || refuse === undefined) && stored?.key.id === nonce)
+        this.#toldResults.told(stored);
       if (answer.kind === "done") resolve(stored);
       else reject(readError(answer.error));
     };
@@ -763,7 +762,7 @@ export class Client implements AsyncDisposable {
       hear(heard);
       if (heard.type === "outcome" && id.startsWith(this.#inbox))
         if (heard.revision !== undefined)
-          this.#forgetSoon({
+          this.#toldResults.told({
             key: { partition: partitionOf(deployment, tenant, id), tenant, id },
             revision: heard.revision,
           });
@@ -785,14 +784,14 @@ export class Client implements AsyncDisposable {
         .catch((error: unknown) => this.#settings.logger.warn("results_not_read", { error: errorPayload(error) }))
         .finally(() => {
           this.#looking = undefined;
-          if (this.#listeners.size + this.#toForget.length + this.#sent.size > 0) this.#pollSoon();
+          if (this.#listeners.size + this.#toldResults.size + this.#sent.size > 0) this.#pollSoon();
         });
     }, POLL_MS);
   }
 
   /** Looks for results that this client was not told. */
   async #look(): Promise<void> {
-    await this.#forget();
+    await this.#toldResults.remove();
     const old = this.#settings.machine.clock.now() - POLL_MS;
     await this.#lookForAnswers(old);
     const due = [...this.#listeners.values()].flatMap((listeners) =>
@@ -860,25 +859,6 @@ export class Client implements AsyncDisposable {
       if (record.kind !== "moved") sent.settle(record, { key: sent.key, revision: found.revision });
       else this.#sent.set(nonce, { ...sent, key: { ...sent.key, partition: sent.partitionIn(record.version) } });
     }
-  }
-
-  /** Keeps in mind that an offer of an id may be stored twice: its result stays, which keeps the second from being run. */
-  #noteRepeated(id: string): void {
-    this.#repeated.add(id);
-    const [oldest] = this.#repeated;
-    if (this.#repeated.size > MAX_REPEATED && oldest !== undefined) this.#repeated.delete(oldest);
-  }
-
-  #forgetSoon(stored: ResultRevision | undefined): void {
-    // several readers of a trace are told its outcome, and each may be told it twice
-    if (stored !== undefined && !this.#repeated.has(stored.key.id)) this.#toForget.push(stored);
-  }
-
-  /** Removes results of ids that only this client knows and has been told. */
-  async #forget(): Promise<void> {
-    const told = this.#toForget;
-    this.#toForget = [];
-    if (told.length > 0) await this.#settings.backend.results.forget(told);
   }
 }
 

@@ -1,0 +1,40 @@
+import type { ResultRevision, ResultStore } from "penguiflow/adapter";
+import { describe, expect, test } from "vitest";
+import { ToldResults } from "../src/client/told-results.ts";
+
+const stored = (id: string, revision = 1): ResultRevision => ({
+  key: { partition: "p", tenant: "acme", id },
+  revision,
+});
+
+/** What was told, and the results that were removed, each time in which there were any. */
+function told() {
+  const removed: string[][] = [];
+  const store: Pick<ResultStore, "forget"> = {
+    forget: async (results) => void removed.push(results.map(({ key }) => key.id)),
+  };
+  return { results: new ToldResults(store as ResultStore), removed };
+}
+
+describe("results that a client has been told", () => {
+  test("are removed once, and no removal is asked for without any", async () => {
+    const { results, removed } = told();
+    results.told(stored("a"));
+    results.told(undefined);
+    expect(results.size).toBe(1);
+    for (let time = 0; time < 2; time += 1) await results.remove();
+    expect(removed).toEqual([["a"]]);
+    expect(results.size).toBe(0);
+  });
+
+  test("stay where an offer may be stored twice, however often they are told", async () => {
+    const { results, removed } = told();
+    results.repeated("a");
+    for (let time = 0; time < 3; time += 1) {
+      results.told(stored("a"));
+      results.told(stored("b", time));
+      await results.remove();
+    }
+    expect(removed).toEqual([["b"], ["b"], ["b"]]);
+  });
+});
