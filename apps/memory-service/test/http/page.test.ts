@@ -105,9 +105,12 @@ test("what the page needs is in the API, and refuses what is not the caller's ow
   expect(await ask("/v1/jobs")).toMatchObject({ status: 200, body: { jobs: [], figures: { waiting: 0 } } });
 });
 
-test("the page has the tokens of penguiflow dev, word for word", () => {
-  const tokensOf = (file: string): string => readFileSync(path.join(root, file), "utf8").replace(/^[^]*?:root \{/, "");
+// its files are shipped as they are, so the look is copied, and must not drift apart
+test("the page has the look of penguiflow dev, word for word", () => {
+  const textOf = (file: string): string => readFileSync(path.join(root, file), "utf8");
+  const tokensOf = (file: string): string => textOf(file).replace(/^[^]*?:root \{/, "");
   expect(tokensOf("apps/memory-service/page/styles/tokens.css")).toBe(
     tokensOf("packages/playground/src/look/tokens.css"),
   );
+  expect(textOf("apps/memory-service/page/styles/base.css")).toBe(textOf("packages/playground/src/look/base.css"));
 });

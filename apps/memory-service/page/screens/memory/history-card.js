@@ -22,7 +22,7 @@ const WORDS = {
 };
 
 /**
- * What happened to a memory, newest first.
+ * History of a memory, newest first.
  *
  * @param {Shown} shown
  */
