@@ -251,7 +251,7 @@ const namesItsActors = each((source) =>
 const itself = "test/architecture.test.ts";
 const core = load("packages/core/src/**/*.ts");
 const tests = load("{test,{apps,packages}/*/test,examples/*/test}/**/*.ts").filter(({ file }) => file !== itself);
-const commented = load(`{${wellWorded.join(",")}}/**/*.{ts,tsx,mjs}`);
+const commented = load(`{${wellWorded.join(",")}}/**/*.{js,jsx,mjs,ts,tsx}`);
 const own = "packages/core/src/queue/channel.ts";
 
 /** Each rule with what it is applied to, and with an offence that proves it is awake. */

@@ -7,7 +7,7 @@ const stored = (id: string, revision = 1): ResultRevision => ({
   revision,
 });
 
-/** What was told, and the results that were removed, each time in which there were any. */
+/** Results to be told, and the ids of those that were removed, by each removal. */
 function told() {
   const removed: string[][] = [];
   const store: Pick<ResultStore, "forget"> = {
