@@ -1,5 +1,6 @@
 // Runs the conformance suite of the Model Context Protocol over packages/tools-mcp, in both directions, and over the
-// server of apps/memory-service: `npm run mcp:conformance`. What each scenario must give, and why some are left out, is in mcp-conformance/scenarios.ts.
+// server of apps/memory-service: `npm run mcp:conformance`. What each scenario must give, and why some are left out, is
+// in mcp-conformance/scenarios.ts.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
