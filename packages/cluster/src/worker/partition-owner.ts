@@ -10,7 +10,7 @@ import {
   type StandIn,
   type StreamChunk,
 } from "penguiflow";
-import type { ClusterBackend, Offered, ResultKey, StoredResult } from "penguiflow/adapter";
+import type { ClusterBackend, Offered, StoredResult } from "penguiflow/adapter";
 import { durable, readValue, writeError, writeOutcome, writeValue } from "penguiflow/durable";
 import { COMMAND_LANE, type Deployment, partitionName, partitionOf } from "../form/place.ts";
 import {
@@ -28,7 +28,7 @@ import {
 import { Gatherer } from "../form/gather.ts";
 import { sleep } from "../form/machine.ts";
 import { writePauseToken } from "../form/pause-token.ts";
-import { type Kept, readKept } from "../form/kept.ts";
+import { finalOf, type Kept, readKept } from "../form/kept.ts";
 import { readMessage, toBytes } from "../form/text.ts";
 import type { Releases } from "../form/releases.ts";
 import { answerFailed } from "./failed-answer.ts";
@@ -633,7 +633,10 @@ export class PartitionOwner {
     const key = { partition: this.#name, tenant, id };
     const keepMs = accepted?.keepMs ?? this.#settings.keepMs;
     const put = await this.#results.add({ key, isFinal: true, body: toBytes(body), keepMs });
-    const final = put === "superseded" ? await this.#finalOf(key) : { ...body, revision: put };
+    const final =
+      put === "superseded"
+        ? await finalOf<ResultBody>(this.#settings.backend.results, key)
+        : { ...body, revision: put };
     // their look-up may have missed it, and the run will not know the trace any more
     for (const call of this.#taking.keys()) if (call.tenant === tenant && call.id === id) this.#taking.set(call, final);
     if (final?.kind === "outcome")
@@ -642,12 +645,6 @@ export class PartitionOwner {
     this.#pauses.forget(tenant, id);
     this.#accepted.delete(keyOf(tenant, id));
     for (const resolve of this.#awaited.get(keyOf(tenant, id)) ?? []) resolve();
-  }
-
-  /** Returns the final result that is stored for a trace. */
-  async #finalOf(key: ResultKey): Promise<Kept<ResultBody> | undefined> {
-    const [result] = await this.#settings.backend.results.get([key], "latest");
-    return result?.isFinal === true ? readKept<ResultBody>(result) : undefined;
   }
 
   /** Notes that a trace with an id that its client has made has ended. */

@@ -1,8 +1,8 @@
 import { FlowError, FlowErrorCode } from "penguiflow";
-import type { ResultKey, StoredResult } from "penguiflow/adapter";
+import type { ResultKey, ResultStore, StoredResult } from "penguiflow/adapter";
 import { writeError } from "penguiflow/durable";
 import { type Answer, type CommandRecord, inboxOf, type Told, unfitIdOf } from "../form/command.ts";
-import { type Kept, readKept } from "../form/kept.ts";
+import { finalOf, type Kept } from "../form/kept.ts";
 import { toBytes } from "../form/text.ts";
 import type { WorkerSettings } from "./settings.ts";
 
@@ -51,7 +51,7 @@ export class PauseClaims {
 
   /** Returns the claim of a pause. */
   async of({ tenant, token }: TracePause): Promise<Kept<Claim> | undefined> {
-    return await this.#kept<Claim>(tenant, token);
+    return await finalOf<Claim>(this.#results, this.#keyOf(tenant, token));
   }
 
   /** Claims a pause. Returns the claim's revision; `undefined` where another owner's claim is. */
@@ -64,7 +64,7 @@ export class PauseClaims {
 
   /** Removes a claim. */
   async drop({ tenant, token }: TracePause, revision: number): Promise<void> {
-    await this.#host.settings.backend.results.forget([{ key: this.#keyOf(tenant, token), revision }]);
+    await this.#results.forget([{ key: this.#keyOf(tenant, token), revision }]);
   }
 
   /** Notes that the answer of a command did not fit. It is stored once the pause is known to be open again. */
@@ -85,7 +85,8 @@ export class PauseClaims {
     const isNoted = noted?.nonce === claim.nonce;
     // the handler has refused it under an earlier owner, or under this one before its command was carried out again.
     // Without a record the command is still to be carried out
-    if (!isNoted && (await this.#kept<CommandRecord>(pause.tenant, claim.nonce))?.kind !== "done") return;
+    const key = this.#keyOf(pause.tenant, claim.nonce);
+    if (!isNoted && (await finalOf<CommandRecord>(this.#results, key))?.kind !== "done") return;
     await this.#host.confirm();
     if (!isNoted && !(await isOpen())) return;
     await this.#refuse(pause, claim.nonce, isNoted ? noted.error : unfit(pause));
@@ -106,9 +107,8 @@ export class PauseClaims {
     return { partition: this.#host.partition, tenant, id };
   }
 
-  async #kept<Body extends object>(tenant: string, id: string): Promise<Kept<Body> | undefined> {
-    const [kept] = await this.#host.settings.backend.results.get([this.#keyOf(tenant, id)], "latest");
-    return kept?.isFinal === true ? readKept<Body>(kept) : undefined;
+  get #results(): ResultStore {
+    return this.#host.settings.backend.results;
   }
 }
 

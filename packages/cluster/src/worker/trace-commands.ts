@@ -10,7 +10,7 @@ import {
   type TraceCommand,
   unfitIdOf,
 } from "../form/command.ts";
-import { type Kept, readKept } from "../form/kept.ts";
+import { finalOf, readKept } from "../form/kept.ts";
 import { toBytes } from "../form/text.ts";
 import { ANSWER_MS, type PauseClaims, type TracePause } from "./pause-claims.ts";
 import type { WorkerSettings } from "./settings.ts";
@@ -108,7 +108,7 @@ export class TraceCommands {
     // its answer may not have fitted before it was stored
     if (command.kind === "resume" && record.kind === "done") await claims.settle(command, () => isOpen(run, command));
     if (put !== "superseded") return answeredBy({ ...record, revision: put }, key);
-    const other = await this.#kept<CommandRecord>(tenant, nonce);
+    const other = await finalOf<CommandRecord>(settings.backend.results, key);
     return answeredBy(other ?? record, key);
   }
 
@@ -154,7 +154,7 @@ export class TraceCommands {
         await run.signal(id, command.name, readValue(command.value), { tenant, sequence });
         return;
       case "retryFailed": {
-        const result = await this.#kept<ResultBody>(tenant, id);
+        const result = await finalOf<ResultBody>(results, key);
         // the result of a trace that was retried before and has completed stays
         if (result?.kind === "outcome" && readOutcome(result.outcome).status === "failed") {
           await run.intake.confirm();
@@ -203,12 +203,6 @@ export class TraceCommands {
       if (own !== undefined) await claims.drop(command, own);
       throw error;
     }
-  }
-
-  async #kept<Body extends object>(tenant: string, id: string): Promise<Kept<Body> | undefined> {
-    const { partition, settings } = this.#host;
-    const [kept] = await settings.backend.results.get([{ partition, tenant, id }], "latest");
-    return kept?.isFinal === true ? readKept<Body>(kept) : undefined;
   }
 }
 
