@@ -23,6 +23,8 @@ export { flowTool, type FlowToolInit } from "./tools/flow-tool.ts";
 export type { PlannerToolInit } from "./tools/planner-tool.ts";
 export { remoteTools, type RemoteSkillInit, type RemoteToolsOptions } from "./tools/remote-tools.ts";
 export { type SourceLimits, toolsFrom } from "./tools/tools-from.ts";
+export { searchable, type SearchableOptions } from "./tools/searchable.ts";
+export { type Skill, skillTool, type SkillToolOptions } from "./tools/skill-tool.ts";
 export type * from "./flow/app-events.ts";
 export type * from "./flow/chunk-kinds.ts";
 export { secretPatterns, type SecretPatternsOptions } from "./policies/secret-patterns.ts";

@@ -14,6 +14,7 @@ import type { Entry, EntryInit } from "../plan/entry.ts";
 import type { Loop } from "../plan/loop-state.ts";
 import type { Turn } from "../plan/log-item.ts";
 import type { Listing } from "../tools/catalogue.ts";
+import { foundTools } from "../tools/searchable.ts";
 import type { Tool } from "../tools/tool.ts";
 import { type PlannerParts, whoOf } from "./parts.ts";
 import { Screen, type Screened } from "./screen.ts";
@@ -61,7 +62,7 @@ export async function askModel(call: ModelCall): Promise<Said> {
   const { caller, path } = whoOf(loop, ctx);
   const step: StepInfo = { step: loop.spent.steps + 1, caller, path };
   const listed = isLast ? NO_TOOLS : parts.gate.visible({ caller, path }, loop.unavailable, ctx);
-  const tools = toolsOf(listed instanceof Promise ? await listed : listed);
+  const tools = toolsOf(listed instanceof Promise ? await listed : listed, entries);
   const screen = parts.policies.length === 0 ? undefined : new Screen(parts.policies, caller, tellerOf(call));
   const model = parts.model(step);
   const ask = (left: readonly Turn[] | undefined): Promise<ModelTurn> =>
@@ -123,11 +124,20 @@ function onDeltaOf(ctx: Context, screen: Screen | undefined): OnDelta {
   };
 }
 
-/** Tools by their listing: one that never changes is the same in each step. */
-const tools = new WeakMap<Listing, readonly Tool[]>();
+/** Tools of a listing, and whether some of them wait to be found. */
+interface Offer {
+  readonly tools: readonly Tool[];
+  readonly isPartial: boolean;
+}
 
-function toolsOf(listing: Listing): readonly Tool[] {
-  let known = tools.get(listing);
-  if (known === undefined) tools.set(listing, (known = [...listing.tools.values()].map(({ tool }) => tool)));
-  return known;
+/** Offers by their listing: one that never changes is the same in each step. */
+const offers = new WeakMap<Listing, Offer>();
+
+function toolsOf(listing: Listing, entries: readonly Entry[]): readonly Tool[] {
+  let offer = offers.get(listing);
+  if (offer === undefined) {
+    const tools = [...listing.tools.values()].map(({ tool }) => tool);
+    offers.set(listing, (offer = { tools, isPartial: tools.some(({ isDeferred }) => isDeferred === true) }));
+  }
+  return offer.isPartial ? foundTools(offer.tools, entries) : offer.tools;
 }

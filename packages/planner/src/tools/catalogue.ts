@@ -108,6 +108,11 @@ export class Catalogue {
   }
 }
 
+/** Returns the name of a source's tool as the model uses it. */
+export function nameOf(source: Pick<ToolSource, "name">, tool: Pick<Tool, "name">): string {
+  return source.name === "" ? tool.name : `${source.name}_${tool.name}`;
+}
+
 /** Returns whether something is a source rather than a tool. */
 function isSource(one: Tool | ToolSource): one is ToolSource {
   return "list" in one;
@@ -115,7 +120,7 @@ function isSource(one: Tool | ToolSource): one is ToolSource {
 
 function add(known: Map<string, ListedTool>, source: ToolSource, tools: readonly Tool[]): void {
   for (const tool of tools) {
-    const name = source.name === "" ? tool.name : `${source.name}_${tool.name}`;
+    const name = nameOf(source, tool);
     requireName(name);
     const other = known.get(name);
     if (other !== undefined)

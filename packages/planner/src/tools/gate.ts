@@ -72,6 +72,10 @@ export class Gate {
       const verdict = await verdictOf(this.#policies, { at: "list", tool: listed.info, caller, path });
       if (verdict === "allow" || verdict === "ask" || "replace" in verdict) tools.set(name, listed);
     }
+    for (const [name, listed] of tools) {
+      const tool = listed.tool.findsAmong?.((each) => tools.has(each));
+      if (tool !== undefined) tools.set(name, { ...listed, tool: { ...tool, name } });
+    }
     return { ...listing, tools };
   }
 

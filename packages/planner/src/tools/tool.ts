@@ -100,6 +100,13 @@ export interface Tool<out Name extends string = string> {
    * @defaultValue false
    */
   readonly goesOn?: boolean | undefined;
+  /** Whether the model sees it only after a search has given its name. @defaultValue false */
+  readonly isDeferred?: boolean | undefined;
+  /**
+   * Makes the same search among the tools that a caller may see. Present on a tool that finds others: its result is JSON,
+   * a list of `{ name }`, and shows the model those that are deferred.
+   */
+  readonly findsAmong?: ((isVisible: (name: string) => boolean) => Tool) | undefined;
   /** Checks arguments. Returns the value for `run`, or what does not fit, in words for the model. */
   check(args: Json): Checked | Promise<Checked>;
   /** Runs a call with checked arguments, and gives its result as the model reads it. */
