@@ -169,6 +169,44 @@ describe("a command", () => {
     expect(end.status === "completed" && end.result).toBe("240: yes");
   });
 
+  test("that answers a pause while the handler considers another answer is refused, whatever the handler decides", async () => {
+    const { promise: considered, resolve: decide } = Promise.withResolvers<void>();
+    const { promise: reopened, resolve: reopen } = Promise.withResolvers<void>();
+    let isSecond = false;
+    let looks = 0;
+    const { worker, client } = app(({ results }) => ({
+      results: {
+        put: async (all) => {
+          const revisions = await results.put(all);
+          if (isSecond && all.some(({ isFinal }) => !isFinal)) reopen();
+          return revisions;
+        },
+        get: async (keys, freshness) => {
+          const found = await results.get(keys, freshness);
+          // the owner's last look at the claim before it answers
+          if (isSecond && keys.some(({ id }) => id.startsWith("pause_")) && ++looks === 3) {
+            decide();
+            await reopened;
+          }
+          return found;
+        },
+        forget: (all) => results.forget(all),
+      },
+    }));
+    const flow = asking(() => considered);
+    worker.run(flow);
+    const paused = await client.outcome(flow, 240, { id: "bill" });
+    if (paused.status !== "paused") throw new Error(`Expected "paused", got "${paused.status}"`);
+    const [pause] = paused.pauses;
+    const first = codeOf(client.resume(flow, pause!.token, 7));
+    await client.signal(flow, "bill", "behind the first", null);
+    isSecond = true;
+    expect(await codeOf(client.resume(flow, pause!.token, "yes"))).toBe("PAUSE_USED");
+    expect(await first).toBe("RESUME_INVALID");
+    const end = await client.resume(flow, pause!.token, "yes");
+    expect(end.status === "completed" && end.result).toBe("240: yes");
+  });
+
   test("that is refused before the answer to its offer comes is refused, and ends no process", async () => {
     const late = ({ intake }: ClusterBackend): { intake: Intake } => ({
       intake: {

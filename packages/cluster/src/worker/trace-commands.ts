@@ -187,8 +187,13 @@ export class TraceCommands {
     if (claim !== undefined && claim.nonce !== nonce) {
       await claims.settle(command, () => isOpen(run, command));
       claim = await claims.of(command);
+      if (claim !== undefined) {
+        await run.intake.confirm();
+        // without a claim of its own it could be accepted, if the handler refuses the other answer in this moment
+        throw usedPause(command);
+      }
     }
-    const own = claim === undefined ? await claims.claim(command, nonce) : undefined;
+    const own = claim?.revision ?? (await claims.claim(command, nonce));
     try {
       const { outcome } = await run.pauses.answer(token, readValue(command.value), { tenant });
       await this.#host.answered(tenant, id, token);
@@ -217,6 +222,15 @@ function answeredBy(record: CommandRecord & { readonly revision?: number }, key:
   const { revision, ...answer } = record;
   if (answer.kind === "moved") return undefined;
   return { answer, stored: revision === undefined ? undefined : { key, revision } };
+}
+
+function usedPause({ tenant, id }: TracePause): FlowError {
+  return new FlowError({
+    code: FlowErrorCode.PAUSE_USED,
+    message: "Cannot resume: the pause was answered already",
+    traceId: id,
+    tenant,
+  });
 }
 
 function unknownTrace(tenant: string, traceId: string): FlowError {
