@@ -34,7 +34,6 @@ export const TENANT_SCHEMA: readonly string[] = [
      unique (seq, model, version),
      ${OF_FRAGMENT}
    ) strict;
-   create index embedding_job_by_due on embedding_job (state, due_at);
    create table share_grant (${COLUMNS.shareGrant},
      primary key (seq, grantee_tenant, grantee_user),
      ${OF_FRAGMENT}
