@@ -1,5 +1,5 @@
 // Texts for the memory workloads: words as frequent as those of a language (Zipf), the same in every process.
-import { seededRandom } from "penguiflow";
+import { seededRandom } from "../../packages/core/src/foundation/random.ts";
 
 const STOP_WORDS =
   "the of and to a in is that it was for on are as with his they at be this from have or by one had not but what all";

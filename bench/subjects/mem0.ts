@@ -14,7 +14,7 @@ process.env["MEM0_TELEMETRY"] = "false";
 export function memory(): MemoryRig {
   let opened = 0;
   return {
-    note: "infer: false, embedded store",
+    note: "infer: false, embedded store; a kept text outlasts a power failure, its history is a commit of its own",
     async open() {
       const { Memory } = await import("mem0ai/oss");
       opened += 1;

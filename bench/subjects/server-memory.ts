@@ -21,7 +21,7 @@ export async function memory(): Promise<MemoryRig> {
   };
   let opened = 0;
   return {
-    note: "no vectors; asked for the longest word",
+    note: "no vectors; asked for the longest word; a kept text outlasts a killed process, not a power failure",
     async open() {
       opened += 1;
       const manager = new KnowledgeGraphManager(path.join(folder, `${opened}.jsonl`));

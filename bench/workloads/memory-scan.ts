@@ -1,6 +1,6 @@
-import { seededRandom } from "penguiflow";
 import { type Closable, type Timing, vectorSubjects, type Workload } from "../contract.ts";
 import { processorTime } from "../drive.ts";
+import { seededRandom } from "../../packages/core/src/foundation/random.ts";
 
 export interface ScanSetup {
   readonly vectors: number;

@@ -21,9 +21,12 @@ export const ingestRequest = z.object({
   idempotencyKey: name.optional(),
 });
 
+/** Digits of the digest by which equal texts are found. */
+export const HASH_LENGTH = 32;
+
 const normalizedFragment = fragmentInput.extend({
   id: name,
-  hash: z.string().length(64),
+  hash: z.string().length(HASH_LENGTH),
   saidAt: instant,
 });
 

@@ -32,7 +32,7 @@ export function ingestFlow(services: MemoryServices) {
 
 function normalizeNode({ clock }: MemoryServices) {
   return node(
-    { name: "normalize", effects: "none", policy: { validate: "both" } },
+    { name: "normalize", effects: "none", policy: { validate: "in" } },
     ({ payload }: Message<IngestRequest>): NormalizedIngest => normalizeIngest(payload, clock.epochNow()),
   );
 }
@@ -40,6 +40,7 @@ function normalizeNode({ clock }: MemoryServices) {
 function classifyNode(services: MemoryServices) {
   const policy = {
     timeoutMs: 500,
+    validate: "none" as const,
     // a failing judgement must not keep a turn from being stored
     onFailed: (_: unknown, { payload }: Message<NormalizedIngest>): ClassifiedIngest => ({
       ...payload,
@@ -57,9 +58,13 @@ function classifyNode(services: MemoryServices) {
 
 function persistNode(services: MemoryServices) {
   return node(
-    { name: "persist", effects: "idempotent", policy: { timeoutMs: 2_000, maxRetries: 2, backoffBaseMs: 50 } },
-    async ({ payload, traceId }: Message<ClassifiedIngest>): Promise<PersistedIngest> =>
-      await keepIngest(services, payload, traceId),
+    {
+      name: "persist",
+      effects: "idempotent",
+      policy: { timeoutMs: 2_000, maxRetries: 2, backoffBaseMs: 50, validate: "none" },
+    },
+    async ({ payload, traceId }: Message<ClassifiedIngest>, { attempt }): Promise<PersistedIngest> =>
+      await keepIngest(services, payload, { traceId, isRepeated: attempt > 1 }),
   );
 }
 
@@ -77,5 +82,5 @@ function finalizeNode({ telemetry, wake }: MemoryServices) {
       meta: withBusinessEvents(message.meta, isRepeated ? [] : created),
     });
   };
-  return node({ name: "finalize", effects: "none" }, finalize);
+  return node({ name: "finalize", effects: "none", policy: { validate: "out" } }, finalize);
 }

@@ -9,11 +9,18 @@ import { keepOnce, saltOf } from "./keep-once.ts";
 
 const MOST_SAME = 5;
 
+/** An attempt to keep fragments. */
+export interface KeepAttempt {
+  readonly traceId: string;
+  /** Whether an earlier attempt of the request may have kept them. */
+  readonly isRepeated: boolean;
+}
+
 /** Keeps fragments with their context, events, jobs and feedback in one transaction (law M8). */
 export async function keepIngest(
   services: MemoryServices,
   request: ClassifiedIngest,
-  traceId: string,
+  { traceId, isRepeated: mayBeKept }: KeepAttempt,
 ): Promise<PersistedIngest> {
   const { principal, idempotencyKey, body, now } = request;
   const { tenant, user } = principal;
@@ -21,23 +28,25 @@ export async function keepIngest(
   let mark: number | undefined;
   const { answer, isRepeated } = await services.store.write(tenant, async (rows) => {
     mark = undefined;
-    await saltOf(rows);
+    // digests and cursors of a tenant that has kept something need it
+    if (!services.salted.has(tenant)) await saltOf(rows);
     return await keepOnce(
       rows,
       { owner: user, operation: "ingest", idempotencyKey, body, now },
       (kept) => keptIngest.parse(kept),
       async (key) => {
-        const earlier = await keptBefore(rows, request);
+        const earlier = mayBeKept ? await keptBefore(rows, request) : undefined;
         if (earlier !== undefined) return earlier;
-        await requireRoom(rows, request.fragments.length, services.limits.fragments);
         const supersedes = request.fragments.some((fragment) => fragment.supersedes !== undefined);
         const kept = await insertAll(rows, request, key, model, traceId);
+        await requireRoom(rows, kept.last, services.limits.fragments);
         await applyFeedback(rows, user, request.feedback, now, traceId);
         if (supersedes) mark = await rows.settings.bumpVectors();
-        return { ...kept, feedback: request.feedback.kind };
+        return { ids: kept.ids, same: kept.same, feedback: request.feedback.kind };
       },
     );
   });
+  services.salted.add(tenant);
   if (mark !== undefined) followChange(services, { tenant, mark, moved: true });
   return { principal, kept: answer, isRepeated, hasJobs: model !== undefined && !isRepeated };
 }
@@ -56,12 +65,13 @@ async function insertAll(
   requestKey: string | undefined,
   model: string | undefined,
   traceId: string,
-): Promise<{ ids: string[]; same: string[] }> {
+): Promise<{ ids: string[]; same: string[]; last: number }> {
   const same = new Set<string>();
+  let last = 0;
   for (const fragment of fragments) {
     const { conversation, supersedes } = fragment;
     const known = await rows.fragments.sameText(user, fragment.level, fragment.hash, MOST_SAME);
-    for (const { id } of known) same.add(id);
+    for (const id of known) same.add(id);
     const position =
       conversation === undefined ? undefined : (await rows.fragments.lastPosition(user, conversation)) + 1;
     const row = {
@@ -74,13 +84,14 @@ async function insertAll(
       requestKey,
     };
     const seq = await rows.fragments.insert(row);
+    last = seq;
     await rebuildContext(rows, row);
     await rows.events.add({ type: "created", seq, owner: user, actor: user, at: now, traceId });
     if (model !== undefined) await rows.jobs.add(seq, model, 1, now);
     if (supersedes !== undefined) await supersede(rows, user, supersedes, seq, now, traceId);
   }
   const ids = fragments.map(({ id }) => id);
-  return { ids, same: [...same].filter((id) => !ids.includes(id)) };
+  return { ids, same: [...same].filter((id) => !ids.includes(id)), last };
 }
 
 async function supersede(
@@ -97,9 +108,9 @@ async function supersede(
   await rows.events.add({ type: "superseded", seq: older.seq, owner, actor: owner, at, traceId });
 }
 
-async function requireRoom(rows: Rows, more: number, most: number): Promise<void> {
-  // counting a million rows takes milliseconds: only done when the highest number may be too high
-  if ((await rows.fragments.highest()) + more <= most) return;
-  if ((await rows.fragments.count()) + more > most)
+/** Refuses what was kept beyond the limit: the transaction is undone. */
+async function requireRoom(rows: Rows, last: number, most: number): Promise<void> {
+  // counting a million rows takes milliseconds: only done when the last number may be too high
+  if (last > most && (await rows.fragments.count()) > most)
     throw new MemoryError("TENANT_LIMIT", `The tenant keeps at most ${most} fragments`);
 }

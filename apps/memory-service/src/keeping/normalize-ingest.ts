@@ -1,4 +1,4 @@
-import type { IngestRequest, NormalizedIngest } from "../flows/ingest-stages.ts";
+import { HASH_LENGTH, type IngestRequest, type NormalizedIngest } from "../flows/ingest-stages.ts";
 import { normalizeText } from "../text/clean-text.ts";
 import { digest } from "../text/digest.ts";
 import { splitSentences } from "../text/split-sentences.ts";
@@ -18,7 +18,8 @@ export function normalizeIngest(request: IngestRequest, now: number): Normalized
       conversation,
       id,
       text: part,
-      hash: digest(part),
+      // short: indexes are written with every fragment
+      hash: digest(part).slice(0, HASH_LENGTH),
       saidAt: rest.saidAt ?? now,
       supersedes: at === 0 ? rest.supersedes : undefined,
     }));

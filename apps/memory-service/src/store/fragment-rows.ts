@@ -45,6 +45,10 @@ const SELECT = `select f.seq, f.id, f.user_id, f.conversation, f.position, f.tex
   f.level, f.grant_key, f.said_at, f.created_at, f.request_key, f.version, f.strength, f.reinforced_at, f.recalled_at,
   (select s.id from fragment s where s.seq = f.superseded_by) as superseded_id from fragment f`;
 
+const NEW_COLUMNS =
+  "id, user_id, conversation, position, text, role, source, hash, level, said_at, created_at, request_key";
+const INSERT = `insert into fragment (${NEW_COLUMNS}) values (${marksFor(NEW_COLUMNS.split(","))}) returning seq`;
+
 /** Reads and writes the fragments of a tenant. Reads for a viewer name it `for…` and state sight in the query. */
 export class FragmentRows {
   readonly #sql: Sql;
@@ -116,13 +120,13 @@ export class FragmentRows {
     return await this.#select({ text: "f.user_id = ?", values: [owner] }, `order by f.seq limit ${limit}`);
   }
 
-  /** Returns fragments with the same owner, level and text, newest first. */
-  async sameText(owner: string, level: Level, hash: string, limit: number): Promise<StoredFragment[]> {
-    const where = {
-      text: "f.user_id = ? and f.hash = ? and f.level = ? and f.grant_key = ''",
-      values: [owner, hash, level],
-    };
-    return await this.#select(where, `order by f.seq desc limit ${limit}`);
+  /** Returns the ids of fragments with the same owner, level and text, newest first. */
+  async sameText(owner: string, level: Level, hash: string, limit: number): Promise<string[]> {
+    const rows = await this.#sql.all(
+      "select id from fragment where user_id = ? and hash = ? and level = ? and grant_key = '' order by seq desc limit ?",
+      [owner, hash, level, limit],
+    );
+    return rows.map((row) => text(row, "id"));
   }
 
   /** Returns the fragments directly before and after a place of a conversation, of any level. */
@@ -182,12 +186,6 @@ export class FragmentRows {
     return rows[0] === undefined ? 0 : number(rows[0], "total");
   }
 
-  /** Returns the highest sequence number: at least the number of fragments. */
-  async highest(): Promise<number> {
-    const rows = await this.#sql.all("select coalesce(max(seq), 0) as highest from fragment");
-    return rows[0] === undefined ? 0 : number(rows[0], "highest");
-  }
-
   /** Keeps a fragment and returns its sequence number. */
   async insert(row: NewFragmentRow): Promise<number> {
     const values = [
@@ -204,11 +202,7 @@ export class FragmentRows {
       row.createdAt,
       row.requestKey ?? null,
     ];
-    const rows = await this.#sql.all(
-      `insert into fragment (id, user_id, conversation, position, text, role, source, hash, level, said_at, created_at,
-         request_key) values (${marksFor(values)}) returning seq`,
-      values,
-    );
+    const rows = await this.#sql.all(INSERT, values);
     return number(rows[0] ?? {}, "seq");
   }
 

@@ -68,7 +68,7 @@ export class JobRows {
     const rows = await this.#sql.all(
       `update embedding_job set state = 'running', lease_until = ?, attempts = attempts + 1 where id in (
          select id from embedding_job where model = ? and ((state = 'waiting' and due_at <= ?)
-         or (state = 'running' and lease_until <= ?)) order by due_at, id limit ${limit} ${this.#sql.skipLocked})
+         or (state = 'running' and lease_until <= ?)) order by id limit ${limit} ${this.#sql.skipLocked})
        returning id, seq, version, attempts`,
       [leaseUntil, model, now, now],
     );

@@ -46,8 +46,10 @@ export class VectorRows {
   async granted(model: string, viewer: Viewer, now: number): Promise<StoredVector[]> {
     const sight = sightOf(viewer, this.#tenant, now);
     const own = viewer.tenant === this.#tenant ? "and f.user_id <> ?" : "";
-    const values = [model, ...sight.values, ...(own === "" ? [] : [viewer.user])];
-    return await this.#select(`f.level = 'shared' and (${sight.text}) ${own}`, values);
+    // the grants come first: a tenant has few for a viewer, and many vectors
+    const granted = "f.seq in (select seq from share_grant where grantee_tenant = ? and grantee_user = ?)";
+    const values = [model, viewer.tenant, viewer.user, ...sight.values, ...(own === "" ? [] : [viewer.user])];
+    return await this.#select(`${granted} and f.level = 'shared' and (${sight.text}) ${own}`, values);
   }
 
   /** Returns the vectors of fragments by sequence number. */

@@ -15,7 +15,7 @@ const LONGEST_DELAY_MS = 600_000;
 /** Fragments of a tenant that get a job at once, when they were kept without an embedder. */
 const MISSING_AT_ONCE = 10_000;
 /** Milliseconds that the worker waits after a request has left a job: those that follow share its batch. */
-const GATHER_MS = 25;
+const GATHER_MS = 100;
 /** Tenants whose batches are in work at once. */
 const CONCURRENT = 8;
 /** Milliseconds after which a tenant is looked at again though nothing woke it: another process may have left jobs. */
@@ -160,6 +160,11 @@ export class Worker {
       if (jobs.length > 0) await this.#work(tenant, model, jobs);
       if (this.#stop.signal.aborted) return;
       if (jobs.length > 0) await this.#modelOf(tenant);
+      // counting a long queue after each of its batches would take longer than the batches
+      if (jobs.length === BATCH) {
+        this.#queued.add(tenant);
+        return;
+      }
       const mark = store.changeMark?.(tenant);
       const { due, figures } = await store.read(tenant, async (rows) => ({
         due: await rows.jobs.nextDueAt(model),

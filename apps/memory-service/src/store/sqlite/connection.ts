@@ -1,5 +1,5 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import type { Sql, SqlRow, SqlValue } from "../sql.ts";
 
 /** Safety of a commit: `normal` outlasts a killed process, `full` also a power failure. */
@@ -8,14 +8,31 @@ export type Synchronous = "normal" | "full";
 const BUSY_MS = 5_000;
 const CHECKPOINT_TRIES = 50;
 const CHECKPOINT_PAUSE_MS = 20;
+/** Milliseconds of writes that share a transaction, and that other tenants wait for. */
+const TURN_MS = 2;
+/** Pages of the write-ahead log that are moved into the file at once: the more, the fewer of them are written twice. */
+const LOG_PAGES = 4_000;
 
-/** One connection to an SQLite file. Calls run one after another, so that no read sees half of a transaction. */
+/** A call in line. */
+interface Call {
+  readonly isWrite: boolean;
+  /** Runs it; the result answers the caller. */
+  readonly run: () => Promise<() => void>;
+  readonly fail: (error: unknown) => void;
+}
+
+/**
+ * One connection to an SQLite file. Calls run one after another, so that no read sees half of a transaction. Writes that
+ * wait meanwhile share the next one, each undone alone and answered once all are committed. After a turn, the calls of
+ * other files have theirs.
+ */
 export class Connection implements Sql {
   readonly skipLocked = "";
   readonly keyPrefix = "";
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #line: Call[] = [];
+  #isBusy = false;
 
   /**
    * Opens a file, or `:memory:`, and migrates it.
@@ -31,7 +48,8 @@ export class Connection implements Sql {
         pragma secure_delete = on;
         pragma temp_store = memory;
         pragma cache_size = -256;
-        pragma mmap_size = 268435456`);
+        pragma mmap_size = 268435456;
+        pragma wal_autocheckpoint = ${LOG_PAGES}`);
       this.#migrate(file, schema);
     } catch (error) {
       this.#database.close();
@@ -56,18 +74,7 @@ export class Connection implements Sql {
 
   /** Runs changes in one transaction, after the calls before it. */
   async write<Value>(work: () => Promise<Value>): Promise<Value> {
-    return await this.#inTurn(async () => {
-      // a transaction that reads before it writes fails at once when another process has written in between
-      this.#database.exec("begin immediate");
-      try {
-        const value = await work();
-        this.#database.exec("commit");
-        return value;
-      } catch (error) {
-        if (this.#database.isTransaction) this.#database.exec("rollback");
-        throw error;
-      }
-    });
+    return await this.#inTurn(work, true);
   }
 
   /**
@@ -91,10 +98,71 @@ export class Connection implements Sql {
     await this.#inTurn(async () => this.#database.close());
   }
 
-  async #inTurn<Value>(work: () => Promise<Value>): Promise<Value> {
-    const call = this.#last.then(work);
-    this.#last = call.catch(() => {});
-    return await call;
+  async #inTurn<Value>(work: () => Promise<Value>, isWrite = false): Promise<Value> {
+    return await new Promise<Value>((resolve, reject) => {
+      const run = async (): Promise<() => void> => {
+        const value = await work();
+        return () => resolve(value);
+      };
+      this.#line.push({ isWrite, run, fail: reject });
+      if (!this.#isBusy) void this.#takeTurns();
+    });
+  }
+
+  async #takeTurns(): Promise<void> {
+    this.#isBusy = true;
+    for (let call = this.#line.shift(); call !== undefined; call = this.#line.shift()) {
+      const answers = await this.#turn(call).catch(call.fail);
+      for (const answer of answers ?? []) answer();
+      if (this.#line.length > 0) await nextTurn();
+    }
+    this.#isBusy = false;
+  }
+
+  /** Runs a call, a write together with those that wait behind it; returns what answers them. */
+  async #turn(first: Call): Promise<(() => void)[]> {
+    if (!first.isWrite) return [await first.run()];
+    const startedAt = performance.now();
+    const together = [first];
+    try {
+      // a transaction that reads before it writes fails at once when another process has written in between
+      this.#do("begin immediate");
+      const answers = [await first.run()];
+      while (this.#line[0]?.isWrite === true && performance.now() - startedAt < TURN_MS) {
+        const call = this.#line.shift();
+        if (call === undefined) break;
+        together.push(call);
+        const answer = await this.#within(call);
+        if (answer !== undefined) answers.push(answer);
+      }
+      this.#do("commit");
+      return answers;
+    } catch (error) {
+      if (this.#database.isTransaction) this.#do("rollback");
+      for (const { fail } of together) fail(error);
+      return [];
+    }
+  }
+
+  /** Runs a write in the transaction of others: if it fails, it alone is undone. */
+  async #within(call: Call): Promise<(() => void) | undefined> {
+    this.#do("savepoint one");
+    try {
+      const answer = await call.run();
+      this.#do("release one");
+      return answer;
+    } catch (error) {
+      // a full disk, for example, has undone all of them
+      if (!this.#database.isTransaction) throw error;
+      this.#do("rollback to one");
+      this.#do("release one");
+      call.fail(error);
+      return undefined;
+    }
+  }
+
+  #do(text: string): void {
+    this.#statement(text).run();
   }
 
   #statement(text: string): StatementSync {

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
 import type { Clock } from "penguiflow";
 import { patientClock } from "../../idle.ts";
@@ -121,8 +121,19 @@ function markOf(file: string): string {
   const stats = statSync(file, { throwIfNoEntry: false });
   // an empty log comes and goes with the opening of the file; of any other, the head of its index changes with each commit
   const hasLog = (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
-  const head = hasLog ? readFileSync(`${file}-shm`).subarray(0, INDEX_HEAD_BYTES).toString("base64") : "";
+  const head = hasLog ? headOf(`${file}-shm`) : "";
   return `${stats?.mtimeMs} ${stats?.size} ${head}`;
+}
+
+function headOf(index: string): string {
+  const head = Buffer.alloc(INDEX_HEAD_BYTES);
+  const file = openSync(index);
+  try {
+    readSync(file, head, 0, INDEX_HEAD_BYTES, 0);
+  } finally {
+    closeSync(file);
+  }
+  return head.toString("base64");
 }
 
 function rowsOf(file: Connection, tenant: string): Rows {

@@ -8,11 +8,10 @@ export const TENANT_SCHEMA: readonly string[] = [
   `create table fragment (
      seq integer primary key autoincrement,${COLUMNS.fragment},
      unique (id),
-     unique (user_id, conversation, position),
      foreign key (superseded_by) references fragment (seq) on delete set null
    ) strict;
+   create unique index fragment_by_place on fragment (user_id, conversation, position) where conversation is not null;
    create index fragment_by_time on fragment (created_at desc, id desc);
-   create index fragment_by_owner on fragment (user_id, level, created_at desc, id desc);
    create index fragment_by_hash on fragment (user_id, hash);
    create index fragment_by_newer on fragment (superseded_by) where superseded_by is not null;
    create virtual table fragment_fts using fts5 (
@@ -35,7 +34,6 @@ export const TENANT_SCHEMA: readonly string[] = [
      unique (seq, model, version),
      ${OF_FRAGMENT}
    ) strict;
-   create index embedding_job_by_due on embedding_job (state, due_at);
    create table share_grant (${COLUMNS.shareGrant},
      primary key (seq, grantee_tenant, grantee_user),
      ${OF_FRAGMENT}
