@@ -57,3 +57,31 @@ test("what is no input of AG-UI is refused", async () => {
   expect([status, JSON.stringify(body)]).toEqual([400, expect.stringContaining("INPUT_INVALID")]);
   expect(await project.refusal("POST", "/agui/none", input("x"))).toBe("FLOW_UNKNOWN");
 });
+
+test("nodes of a flow are steps, its playbooks subagents, and its working memory the state, also after a reload", async () => {
+  await using project = await DevProject.start({
+    "src/flow.ts": `import { create, FinalAnswer, node, payloadNode, WM } from "penguiflow";
+const deeper = create(payloadNode("read", (text) => text + "!").to(), { name: "deeper" });
+const ask = payloadNode("ask", async (query, ctx) => new WM({ query: await ctx.callPlaybook(deeper, query), budgetHops: 3 }));
+const look = node({ name: "look", allowCycle: true }, ({ payload: memory }) =>
+  memory.hops === 1 ? new FinalAnswer({ text: "There." }) : memory.with({ facts: ["here"] }));
+export const search = create(ask.to(look), look.to(look), { name: "search" });
+`,
+  });
+  const run = async (runId: string) =>
+    (await Array.fromAsync(
+      project.events<{ type: string; name?: string; stepName?: string; snapshot?: unknown; delta?: unknown }>(
+        "/agui/search",
+        input("Where?", "t-1", runId),
+      ),
+    )).flatMap(({ type, name = "", stepName = name, snapshot, delta }) =>
+      /^(STEP|SUBAGENT|STATE|RUN)_/.test(type) ? [[type, stepName, snapshot ?? delta].filter(Boolean)] : [],
+    );
+  const first = await run("r-1");
+  expect(first.map(([type, name]) => (typeof name === "string" ? `${type} ${name}` : type))).toEqual([
+    "RUN_STARTED",
+    ...["STEP_STARTED ask", "SUBAGENT_STARTED deeper", "STEP_STARTED read", "STEP_FINISHED read", "SUBAGENT_FINISHED"],
+    ...["STATE_SNAPSHOT", "STEP_FINISHED ask", "STEP_STARTED look"],
+  ]);
+  expect(first.find(([type]) => type === "STATE_SNAPSHOT")?.[1]).toMatchObject({ query: "Where?!", budgetHops: 3 });
+});
