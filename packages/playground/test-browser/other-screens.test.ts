@@ -30,6 +30,25 @@ test("memory shows what the next model call will see, and names without values",
   expect(await page.locator(".memory-item").count()).toBe(4);
 });
 
+test("an item of the memory is edited, and forgotten in two clicks; a read-only view does neither", async () => {
+  const { page, open, server } = await stage();
+  const { id } = server.world.newThread("support");
+  await open(`/threads/${id}/memory`);
+  await page.getByRole("button", { name: "Edit the summary item" }).click();
+  await page.getByRole("textbox", { name: "Summary" }).fill("The lamp has come.");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.locator(".memory-item p", { hasText: "The lamp has come." }).waitFor();
+  await page.getByRole("button", { name: "Forget the pending item" }).click();
+  expect(await page.locator(".memory-item").count()).toBe(3);
+  await page.getByRole("button", { name: "Forget it", exact: true }).click();
+  await expect.poll(() => page.locator(".memory-item").count()).toBe(2);
+  expect(server.world.asked).toEqual([{ route: `DELETE threads/${id}/memory/2`, body: undefined }]);
+  server.world.isReadOnly = true;
+  await open(`/threads/${id}/memory`);
+  await page.locator(".memory-item").first().waitFor();
+  expect(await page.getByRole("button", { name: /^(Edit|Forget)/ }).count()).toBe(0);
+});
+
 test("a finding has its reason and fix, leads to its node, and shows the filter line without writing anything", async () => {
   const { page, open } = await stage();
   await open("/lint");

@@ -3,6 +3,7 @@ import type * as AgUi from "@penguiflow/ag-ui";
 import { CliError } from "../../exit.ts";
 import { packageOf } from "../../package-of.ts";
 import type { AguiAnswer } from "../ipc/messages.ts";
+import { PERSON } from "./person.ts";
 import { Refusal } from "./refusal.ts";
 import type { RunningFlow } from "./running-flow.ts";
 
@@ -55,7 +56,7 @@ export class AguiServer {
     if (known !== undefined) return known;
     const { aguiHandler, observeFlows } = await this.#package();
     const { flow, planner } = running.found;
-    const options = { caller: () => ({}), onDisconnect: "continue" as const };
+    const options = { caller: () => ({ user: PERSON }), onDisconnect: "continue" as const };
     // records and chunks have had subscribers since before the project was loaded
     observeFlows([flow]);
     const made =
