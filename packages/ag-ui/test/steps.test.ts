@@ -159,7 +159,9 @@ describe("playbooks as subagents", () => {
 
   test("one that pauses is suspended by its interrupt, and begins again with the answer", async () => {
     const ask = () =>
-      create(payloadNode("ask", async (_: string, ctx) => await ctx.pause({ reason: "Which?" })).to(), { name: "form" });
+      create(payloadNode("ask", async (_: string, ctx) => await ctx.pause({ reason: "Which?" })).to(), {
+        name: "form",
+      });
     const outer = payloadNode("outer", async (text: string, ctx) => String(await ctx.callPlaybook(ask, text)));
     const flow = closed(create(outer.to(), { name: "asking" }).run());
     const url = await serve(aguiHandler(flow, { caller, steps: true }));
