@@ -75,6 +75,27 @@ test("a tool is tried: its form checks, a tool that writes asks first, and the c
   expect([...server.world.runs.values()].at(-1)?.inputValue).toEqual({ order: "4471", eur: 49.9 });
 });
 
+test("a source says what is wrong with it; it is connected anew, and a sign-in becomes a run that asks", async () => {
+  const { page, open, server } = await stage();
+  await open("/tools");
+  const of = (source: string) => page.getByRole("region", { name: `Tools of ${source}` });
+  await of("docs (MCP)").getByText("connected").waitFor();
+  await of("crm (OpenAPI)").getByText("connection refused").waitFor();
+  await of("crm (OpenAPI)").getByRole("button", { name: "Reconnect" }).click();
+  await expect.poll(() => server.world.asked.length).toBe(1);
+  await of("calendar").getByText("needs a sign-in").waitFor();
+  await of("calendar").getByRole("button", { name: "Sign in" }).click();
+  await expect.poll(() => new URL(page.url()).pathname).toMatch(/^\/runs\/support\/run-/);
+  expect(server.world.asked).toEqual([
+    { route: "POST sources/crm (OpenAPI)/reconnect", body: { flow: "support" } },
+    { route: "POST tools/calendar_sign_in/call", body: { flow: "support", args: {} } },
+  ]);
+  server.world.isReadOnly = true;
+  await open("/tools");
+  await of("calendar").getByText("needs a sign-in").waitFor();
+  expect(await page.getByRole("button", { name: /^(Sign in|Reconnect)/ }).count()).toBe(0);
+});
+
 test("a read-only view changes nothing: no box to write in, no answer, no delete", async () => {
   const { page, open, server } = await stage();
   const thread = server.world.newThread("support");

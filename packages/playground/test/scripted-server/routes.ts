@@ -62,6 +62,8 @@ export function routes(world: World, method: string, url: URL, body: unknown, re
       const { flow, args } = body as ToolCall;
       return { runId: world.startRun(flow, `${one} ${JSON.stringify(args)}`, args).summary.id };
     }
+    case "POST sources":
+      return undefined;
     case "GET lint":
       return lint;
     case "POST open":
