@@ -21,7 +21,7 @@ function told(all: readonly AGUIEvent[]): string[] {
   const names = new Map<string | undefined, string>();
   return all.flatMap((event) => {
     if (event.type === EventType.SUBAGENT_STARTED) {
-      const { subagentRunId, name = "", parentSubagentRunId } = event;
+      const { subagentRunId, name, parentSubagentRunId } = event;
       names.set(subagentRunId, `${names.get(parentSubagentRunId) ?? ""}${name}/`);
       return [`+${names.get(subagentRunId)}`];
     }
@@ -197,13 +197,12 @@ describe("events of nodes", () => {
     const graph = [shaky.to(twice), twice.to(both)] as const;
     const flow = closed(create(...(graph as unknown as [(typeof graph)[0]]), { name: "eventful" }).run());
     const asked = await serve(aguiHandler(flow as never, { caller, events: true, input: () => "x" as never }));
-    const told = custom(await events(asked, runInput("why?")));
-    expect(told).toEqual([
+    expect(custom(await events(asked, runInput("why?")))).toEqual([
       ["penguiflow.event", { type: "retry", node: "shaky", path: [] }],
       ["penguiflow.event", { type: "join", node: "both", path: [] }],
       ["penguiflow.event", { type: "join", node: "both", path: [] }],
     ]);
-    const quiet = await serve(aguiHandler(flow as never, { caller, input: () => "x" as never }));
+    const quiet = await serve(aguiHandler(flow as never, { caller, input: () => "x" }));
     expect(custom(await events(quiet, runInput("why?")))).toEqual([]);
   });
 });

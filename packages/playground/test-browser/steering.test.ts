@@ -40,8 +40,8 @@ const model = scriptedModel(({ prompt }) => {
 export const agent = createPlanner({ name: "finder", model, tools: [search] });
 `;
 
-/** Opens a thread of the planner, and sends its first message. */
-async function begin(text: string) {
+/** Opens the pages over the planner. */
+async function openStory() {
   const project = await DevProject.start({ "src/agent.ts": CODE }, undefined, { pages: inject("pages") });
   const { page, context, complaints } = await openPage(browser(), project.server.origin);
   await page.goto(project.server.url);
@@ -50,10 +50,8 @@ async function begin(text: string) {
     await page.getByRole("textbox", { name: /^(Message|Steer)/ }).fill(words);
     await page.keyboard.press("Enter");
   };
-  await say(text);
-  await page.getByRole("textbox", { name: "Steer the run" }).waitFor();
-  await see(page, "search");
   return {
+    project,
     page,
     complaints,
     say,
@@ -63,6 +61,15 @@ async function begin(text: string) {
       await project[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Opens a thread of the planner, sends its first message, and waits for its first call. */
+async function begin(text: string) {
+  const story = await openStory();
+  await story.say(text);
+  await story.page.getByRole("textbox", { name: "Steer the run" }).waitFor();
+  await see(story.page, "search");
+  return story;
 }
 
 test("messages during a planner's run are queued, and marked when the model's next call has read them", async () => {
@@ -101,4 +108,21 @@ test("a planner's run is stopped within a tool, what was queued is told as not r
   await say("Look again");
   await see(page, "I was told: Look again");
   expect(await page.locator(".turn").count()).toBe(2);
+});
+
+test("a message at a held entry says so in its thread and on its run's page, where it is let go", async () => {
+  await using story = await openStory();
+  const { project, page, say, open, complaints } = story;
+  await project.api("POST", "/flows/finder/entry", { isHeld: true });
+  await say("Look");
+  await see(page, "Held: it waits at the entry of");
+  await page.locator(".answer-run").click();
+  await see(page, "Its message waits");
+  await page.getByRole("button", { name: "Let it go" }).click();
+  await page.getByRole("button", { name: "Let it go" }).waitFor({ state: "detached" });
+  open(1);
+  await page.getByText("completed", { exact: true }).first().waitFor();
+  await page.goto(`${project.server.origin}/flows/finder`);
+  await see(page, "0 messages wait");
+  expect(complaints).toEqual([]);
 });

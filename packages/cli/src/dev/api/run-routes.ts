@@ -74,6 +74,9 @@ export function runRoutes(supervisor: Supervisor): Route[] {
       return await child.ask({ type: "cancel", ...run.place });
     }),
     route("POST /runs/:flow/:id/steer", async (call): Promise<Steered> => {
+      const { place } = get(call).run;
+      if (entries.has(place.flow, place.runId))
+        throw new ApiError("FLOW_NOT_RUNNING", "The run has not begun: its message waits at a held entry");
       const { run, child } = goingOn(get(call));
       const text = new Fields(await readObject(call.request), ["text"]).text("text");
       if (text.trim() === "") throw new ApiError("INPUT_INVALID", "The message is empty");

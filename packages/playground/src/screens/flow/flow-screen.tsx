@@ -95,8 +95,14 @@ function Live({ view, drawn }: { readonly view: FlowView; readonly drawn: DrawnG
           Table <KeyHint keys="t" />
         </button>
         {isReadOnly.value || entry.held !== undefined ? null : (
-          <button type="button" class="button" onClick={entry.turn}>
-            Hold the entry <KeyHint keys="e" />
+          <button
+            type="button"
+            class="button"
+            aria-label="Hold the entry"
+            title="Messages of the pages and of AG-UI wait before the flow"
+            onClick={entry.turn}
+          >
+            <Icon name="pause" /> Hold <KeyHint keys="e" />
           </button>
         )}
         {isReadOnly.value ? null : (
