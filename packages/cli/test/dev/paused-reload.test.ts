@@ -62,6 +62,19 @@ test("a question of another flow ends with a save: the load counts it, and its r
   expect(await project.refusal("POST", `/pauses/${pause.id}`, { value: "Kari" })).toMatch(/^PAUSE_(UNKNOWN|USED)$/);
 });
 
+test("a checkpoint store of the process itself makes no question outlast a save: it says so, and is counted", async () => {
+  const memory = ", durability: durable({ checkpoints: new MemoryCheckpointStore() })";
+  const code = (word: string): string =>
+    asks(word, memory)
+      .replace("import { create,", "import { MemoryCheckpointStore, create,")
+      .replace(/import \{ SqliteCheckpointStore.*/, "");
+  await using project = await DevProject.start({ "src/flows.ts": code("pays") });
+  const { runId, pause } = await paused(project);
+  expect(pause.isVolatile).toBe(true);
+  expect(await saved(project, code("has paid"))).toMatchObject({ draining: 1, lostQuestions: 1 });
+  expect((await project.follow("asks", runId)).at(-1)).toMatchObject({ type: "end" });
+});
+
 /** Code of a durable planner with a tool that asks first. */
 const clerk = (says: string): string => `
 import { createPlanner, tool } from "@penguiflow/planner";
