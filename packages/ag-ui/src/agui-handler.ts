@@ -55,8 +55,8 @@ export type FlowAguiOptions<Input> = AguiOptions & {
   /** Returns the text of a result; `undefined` sends it as the run's `result`. @defaultValue results that are strings */
   readonly text?: ((result: unknown) => string | undefined) | undefined;
   /**
-   * Whether each node is a step, while a message of the trace is in it. Nodes of playbooks are none. The flow must be
-   * observed, see {@link observeFlows}.
+   * Whether each node is a step, while a message of the trace is in it, and each call of a playbook a subagent with the
+   * steps of its nodes. The flow must be observed, see {@link observeFlows}.
    *
    * @defaultValue false
    */
@@ -68,6 +68,13 @@ export type FlowAguiOptions<Input> = AguiOptions & {
    * @defaultValue no state
    */
   readonly state?: ((memory: WM) => unknown) | undefined;
+  /**
+   * Whether retries, and messages that a join gathers, are told as `CUSTOM` `penguiflow.event`. The flow must be observed,
+   * see {@link observeFlows}.
+   *
+   * @defaultValue false
+   */
+  readonly events?: boolean | undefined;
 } & (string extends Input
     ? {
         /** Makes the input of a run. @defaultValue the text of the last user message */
@@ -97,21 +104,22 @@ export function aguiHandler(
   const isPlanner = typeof served === "object" && served !== null && "questions" in served;
   if (!isPlanner && typeof (served as Partial<FlowRun<never, unknown>> | null)?.pauses !== "object")
     throw new TypeError(`aguiHandler serves a flow or a planner: got ${shown(served)}`);
-  requireKnownKeys("aguiHandler", options, isPlanner ? OPTIONS : [...OPTIONS, "text", "steps"]);
+  requireKnownKeys("aguiHandler", options, isPlanner ? OPTIONS : [...OPTIONS, "text", "steps", "events"]);
   const { caller, onDisconnect = "cancel", clientTools = [], origins = [], describe = withoutCause } = options;
   const { maxBodyBytes = 1_000_000, keepAliveMs = 15_000, input } = options;
-  const { text = textOf, steps = false, state } = options as FlowAguiOptions<unknown>;
+  const { text = textOf, steps = false, events = false, state } = options as FlowAguiOptions<unknown>;
   for (const [name, value] of Object.entries({ caller, describe, text })) requireFunction(name, value);
   if (input !== undefined) requireFunction("input", input);
   if (state !== undefined) requireFunction("state", state);
-  if (typeof steps !== "boolean") throw new TypeError(`Option "steps" must be true or false: got ${shown(steps)}`);
+  for (const [name, value] of Object.entries({ steps, events }))
+    if (typeof value !== "boolean") throw new TypeError(`Option "${name}" must be true or false: got ${shown(value)}`);
   requireOneOf("onDisconnect", onDisconnect, ["cancel", "continue"]);
   requireInteger("maxBodyBytes", maxBodyBytes, 1);
   requireInteger("keepAliveMs", keepAliveMs, 1);
-  if (!isPlanner && (steps || state !== undefined)) requireObserved(served);
+  if (!isPlanner && (steps || events || state !== undefined)) requireObserved(served);
   const agent: Agent = isPlanner
     ? plannerAgent(served, plannerParts(options as PlannerAguiOptions))
-    : flowAgent(served as FlowRun<unknown, unknown>, { input: input ?? lastText, text, steps, state });
+    : flowAgent(served as FlowRun<unknown, unknown>, { input: input ?? lastText, text, steps, state, events });
   const resumes = new Resumes();
 
   const serve = async (request: Request): Promise<Response> => {
@@ -127,7 +135,7 @@ export function aguiHandler(
     const leave = (): void => {
       if (onDisconnect === "cancel") left.abort(new Error("The client has left"));
     };
-    const events = runEvents({
+    const answer = runEvents({
       agent,
       input: { ...read, tools: read.tools.filter(({ name }) => clientTools.includes(name)) },
       tenant,
@@ -136,7 +144,7 @@ export function aguiHandler(
       describe,
       signal: left.signal,
     });
-    return new Response(eventStream(events, { keepAliveMs, leave, gone: request.signal }), {
+    return new Response(eventStream(answer, { keepAliveMs, leave, gone: request.signal }), {
       headers: {
         // the official encoder calls text protobuf for clients that accept everything
         "content-type": "text/event-stream",

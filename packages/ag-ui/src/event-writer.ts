@@ -141,9 +141,14 @@ export class EventWriter {
     this.#open(id, parent, (closing) => [subagentEnd(id, closing)]);
   }
 
+  /** Ends a subagent, which has failed if there is a code, after what was opened inside it. */
+  *endSubagent(id: string, code?: string): Events {
+    yield* this.end(id, code === undefined ? undefined : { as: "failed", message: `It has failed with ${code}` });
+  }
+
   /** Ends a step and nothing else: what other nodes have opened meanwhile goes on. */
-  *endStepAlone(name: string): Events {
-    const step = this.#opened.find(({ id }) => id === stepId(name, undefined));
+  *endStepAlone(name: string, owner?: string): Events {
+    const step = this.#opened.find(({ id }) => id === stepId(name, owner));
     if (step !== undefined) yield* this.#close(step);
   }
 
@@ -166,13 +171,13 @@ export class EventWriter {
   }
 
   /** Ends something that is open, after what was opened inside it; nothing if it is not open. */
-  *end(id: string): Events {
+  *end(id: string, closing?: Closing): Events {
     const index = this.#opened.findIndex((one) => one.id === id);
     const ending = this.#opened[index];
     if (ending === undefined) return;
     const inside = this.#opened.slice(index + 1).filter((one) => this.#isInside(one, ending));
-    for (const one of inside.toReversed()) yield* this.#close(one);
-    yield* this.#close(ending);
+    for (const one of inside.toReversed()) yield* this.#close(one, closing);
+    yield* this.#close(ending, closing);
   }
 
   /** Ends all that is open, in reverse order. */

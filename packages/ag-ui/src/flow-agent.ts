@@ -10,29 +10,33 @@ import {
 } from "penguiflow";
 import { type Agent, jsonOf, type RunContext, type RunEvents } from "./agent.ts";
 import { endOf, type RunEnd } from "./run-end.ts";
+import { MarkEvents } from "./mark-events.ts";
 import { type Mark, TraceTap } from "./trace-tap.ts";
 
 /** The parts of a flow's agent that a program chooses. */
 export interface FlowParts<Input> {
   readonly input: (run: RunAgentInput) => Input | Promise<Input>;
   readonly text: (result: unknown) => string | undefined;
-  /** Whether nodes are steps. */
+  /** Whether nodes are steps, and playbooks subagents. */
   readonly steps: boolean;
   readonly state: ((memory: WM) => unknown) | undefined;
+  /** Whether retries and joins are told. */
+  readonly events: boolean;
 }
 
 /** Makes an agent of a flow. */
 export function flowAgent<Input>(flow: FlowRun<Input, unknown>, parts: FlowParts<Input>): Agent {
-  const { input, text, steps, state } = parts;
+  const { input, text, steps, state, events } = parts;
   const observed = async function* (
     run: RunContext,
     chunks: ChunkEvents,
     items: AsyncIterable<StreamItem<unknown>>,
   ): RunEvents {
-    if (!steps && state === undefined) return yield* eventsOf(items, chunks, text);
+    const marks = new MarkEvents(run, parts);
+    if (!steps && !events && state === undefined) return yield* eventsOf(items, chunks, marks, text);
     const tap = new TraceTap(flow.name, run);
     try {
-      return yield* eventsOf(tap.amid(items), chunks, text);
+      return yield* eventsOf(tap.amid(items), chunks, marks, text);
     } finally {
       tap[Symbol.dispose]();
     }
@@ -41,7 +45,7 @@ export function flowAgent<Input>(flow: FlowRun<Input, unknown>, parts: FlowParts
     flow,
     open(run) {
       const { tenant, traceId, signal } = run;
-      const chunks = new ChunkEvents(run, parts);
+      const chunks = new ChunkEvents(run);
       return {
         async *begin(request) {
           return yield* observed(run, chunks, flow.stream(await input(request), { tenant, traceId, signal }));
@@ -63,7 +67,7 @@ export function flowAgent<Input>(flow: FlowRun<Input, unknown>, parts: FlowParts
           asked: {
             reason: "penguiflow:pause",
             message: reason,
-            path: [],
+            path: path ?? [],
             metadata: { penguiflow: about },
             ...(expiresAt !== undefined && { expiresAt: new Date(expiresAt).toISOString() }),
           },
@@ -76,6 +80,7 @@ export function flowAgent<Input>(flow: FlowRun<Input, unknown>, parts: FlowParts
 async function* eventsOf(
   items: AsyncIterable<StreamItem<unknown> | Mark>,
   chunks: ChunkEvents,
+  marks: MarkEvents,
   text: FlowParts<never>["text"],
 ): RunEvents {
   let result: unknown;
@@ -87,7 +92,7 @@ async function* eventsOf(
         const said = item.result instanceof FinalAnswer ? item.result.text : text(item.result);
         if (said === undefined) result ??= jsonOf(item.result, "a result");
         else texts.push(said);
-      } else if (item.type !== "pause") yield* chunks.mark(item);
+      } else if (item.type !== "pause") yield* marks.write(item);
     }
   } catch (error) {
     return yield* chunks.fail(error);
@@ -100,7 +105,7 @@ async function* eventsOf(
 /** Channel of a chunk, which says what its text is. */
 type Channel = "answer" | "thinking";
 
-/** Turns the chunks of a trace into messages, and what it does besides into steps and state. */
+/** Turns the chunks of a trace into messages. */
 class ChunkEvents {
   /** Whether an answer was streamed that counts. */
   hasAnswered = false;
@@ -110,19 +115,8 @@ class ChunkEvents {
   /** Channel that a stream has named last: the chunk that ends it carries none of its meta. */
   readonly #named = new Map<string, unknown>();
 
-  readonly #parts: Pick<FlowParts<never>, "steps" | "state">;
-
-  constructor(run: RunContext, parts: Pick<FlowParts<never>, "steps" | "state">) {
+  constructor(run: RunContext) {
     this.#run = run;
-    this.#parts = parts;
-  }
-
-  *mark(mark: Mark): Generator<AGUIEvent, void, undefined> {
-    const { writer } = this.#run;
-    const { steps, state } = this.#parts;
-    if (mark.type === "memory") {
-      if (state !== undefined) yield* writer.state(jsonOf(state(mark.memory), "the state") ?? null);
-    } else if (steps) yield* mark.type === "entered" ? writer.startStep(mark.node) : writer.endStepAlone(mark.node);
   }
 
   *write(chunk: StreamChunk): Generator<AGUIEvent, void, undefined> {

@@ -179,7 +179,7 @@ function flowEnds({ left, right, leaves }: FlowScript): string[] {
 test("random flows keep the order of their events with both official clients", { timeout: 300_000 }, async () => {
   observeFlows();
   const flow = closed(scriptedFlow().run());
-  const url = await serve(aguiHandler(flow, { caller: () => ({}), steps: true }));
+  const url = await serve(aguiHandler(flow, { caller: () => ({}), steps: true, events: true }));
   const ends = new Ends();
   await fc.assert(
     fc.asyncProperty(flowScript, async (script) => {

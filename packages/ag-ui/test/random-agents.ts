@@ -8,7 +8,7 @@ import { z } from "zod";
 export type Act =
   | { readonly act: "say"; readonly stream: number; readonly text: string; readonly thinking: boolean }
   | { readonly act: "end"; readonly stream: number }
-  | { readonly act: "pause" | "cancel" | "fail" | "fail once" | "yield" };
+  | { readonly act: "pause" | "cancel" | "fail" | "fail once" | "yield" | "below" | "fail below" };
 
 /** Acts of two branches that run at once, and when the client leaves. */
 export interface FlowScript {
@@ -31,6 +31,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ act: fc.constant("end" as const), stream: fc.nat(2) }) },
   { weight: 3, arbitrary: fc.constantFrom<Act>({ act: "pause" }, { act: "yield" }, { act: "fail once" }) },
+  { weight: 2, arbitrary: fc.constantFrom<Act>({ act: "below" }, { act: "fail below" }) },
   { weight: 1, arbitrary: fc.constantFrom<Act>({ act: "cancel" }, { act: "fail" }) },
 );
 
@@ -44,6 +45,21 @@ export const flowScript: fc.Arbitrary<FlowScript> = fc.record({
 
 /** Makes a flow whose input is a script as JSON: it does what the script says. */
 export function scriptedFlow() {
+  const below = (name: string, isFailing: boolean) => {
+    const playbook = create(
+      payloadNode("deeper", async (asks: boolean, ctx: Context) => {
+        await ctx.emitChunk({ streamId: `${name} below`, text: "deep" });
+        if (isFailing) throw new Error("always");
+        return asks ? await ctx.pause({ reason: `${name} below`, name: `${name} below` }) : "";
+      }).to(),
+      { name: isFailing ? "broken" : "below" },
+    );
+    return () => playbook;
+  };
+  const playbooks = {
+    left: { below: below("left", false), "fail below": below("left", true) },
+    right: { below: below("right", false), "fail below": below("right", true) },
+  };
   const begin = payloadNode("begin", (text: string) => text);
   const branch = (name: "left" | "right") =>
     payloadNode(
@@ -54,7 +70,7 @@ export function scriptedFlow() {
         return text;
       },
     );
-  const play = async (name: string, index: number, one: Act, ctx: Context): Promise<void> => {
+  const play = async (name: "left" | "right", index: number, one: Act, ctx: Context): Promise<void> => {
     switch (one.act) {
       case "say": {
         const meta = one.thinking ? { meta: { channel: "thinking" } } : {};
@@ -66,6 +82,12 @@ export function scriptedFlow() {
         return;
       case "pause":
         await ctx.pause({ reason: `${name} ${index}`, name: `${name} ${index}` });
+        return;
+      case "below":
+        await ctx.callPlaybook(playbooks[name].below, index % 2 === 0);
+        return;
+      case "fail below":
+        await ctx.callPlaybook(playbooks[name]["fail below"], false).catch(() => {});
         return;
       case "cancel":
         flow.cancel(ctx.traceId, { tenant: ctx.tenant }).catch(() => {});

@@ -16,11 +16,22 @@ early.run();
 afterAll(async () => await early.stop());
 observeFlows();
 
-/** Shows events as text: steps and texts by their names. */
+/** Shows events as text: steps, subagents and texts by their names. */
 function told(all: readonly AGUIEvent[]): string[] {
+  const names = new Map<string | undefined, string>();
   return all.flatMap((event) => {
-    if (event.type === EventType.STEP_STARTED) return [`+${event.stepName}`];
-    if (event.type === EventType.STEP_FINISHED) return [`-${event.stepName}`];
+    if (event.type === EventType.SUBAGENT_STARTED) {
+      const { subagentRunId, name, parentSubagentRunId } = event;
+      names.set(subagentRunId, `${names.get(parentSubagentRunId) ?? ""}${name}/`);
+      return [`+${names.get(subagentRunId)}`];
+    }
+    if (event.type === EventType.SUBAGENT_FINISHED)
+      return [`-${names.get(event.subagentRunId)}${event.outcome?.type ?? ""}`];
+    if (event.type === EventType.SUBAGENT_ERROR) return [`-${names.get(event.subagentRunId)} ${event.message}`];
+    if (event.type === EventType.STEP_STARTED || event.type === EventType.STEP_FINISHED) {
+      const sign = event.type === EventType.STEP_STARTED ? "+" : "-";
+      return [`${sign}${names.get(event.subagentRunId) ?? ""}${event.stepName}`];
+    }
     return event.type === EventType.TEXT_MESSAGE_CONTENT ? [event.delta] : [];
   });
 }
@@ -94,14 +105,105 @@ describe("nodes as steps", () => {
 
   test("a flow that runs unobserved is refused, with what to do", () => {
     expect(() => aguiHandler(early, { caller, steps: true })).toThrow(
-      'Options "steps" and "state" need flow "early" to be observed: call observeFlows before it runs',
+      'Options "steps", "state" and "events" need flow "early" to be observed: call observeFlows before it runs',
     );
     expect(() => aguiHandler(early, { caller, steps: 1 as never })).toThrow('"steps" must be true or false: got 1');
+  });
+
+  test("a flow that a tool has observed may be running", async () => {
+    const flow = closed(create(payloadNode("only", (text: string) => text).to(), { name: "watched" }).run());
+    observeFlows([flow]);
+    const url = await serve(aguiHandler(flow, { caller, steps: true }));
+    expect(told(await events(url, runInput("why?")))).toEqual(["+only", "-only", "why?"]);
   });
 
   test("steps are not told unless they are asked for", async () => {
     const flow = closed(create(payloadNode("only", (text: string) => text).to(), { name: "quiet" }).run());
     expect(told(await events(await serve(aguiHandler(flow, { caller })), runInput("why?")))).toEqual(["why?"]);
+  });
+});
+
+describe("playbooks as subagents", () => {
+  test("each call is one, with the steps of its nodes, nested as the calls are", async () => {
+    const deep = () => create(payloadNode("read", (text: string) => `${text}!`).to(), { name: "deep" });
+    const ask = payloadNode("ask", async (text: string, ctx) => await ctx.callPlaybook(deep, text));
+    const lookUp = () => create(ask.to(), { name: "lookUp" });
+    const outer = payloadNode("outer", async (text: string, ctx) => await ctx.callPlaybook(lookUp, text));
+    const flow = closed(create(outer.to(), { name: "nested" }).run());
+    const all = await events(await serve(aguiHandler(flow, { caller, steps: true })), runInput("why?"));
+    requireOrder(all, { hasNestedSteps: false });
+    expect(told(all)).toEqual([
+      ...["+outer", "+lookUp/", "+lookUp/ask", "+lookUp/deep/", "+lookUp/deep/read", "-lookUp/deep/read"],
+      ...["-lookUp/deep/", "-lookUp/ask", "-lookUp/", "-outer", "why?!"],
+    ]);
+  });
+
+  test("one that fails ends with its code, and not its cause", async () => {
+    const secret = () => {
+      throw new Error("secret");
+    };
+    const shaky = () => create(payloadNode("inner", secret).to(), { name: "shaky" });
+    const outer = payloadNode("outer", async (text: string, ctx) => {
+      const answer = await ctx.callPlaybook(shaky, text).catch(() => undefined);
+      return answer ?? "went on";
+    });
+    const flow = closed(create(outer.to(), { name: "caught" }).run());
+    const all = await events(await serve(aguiHandler(flow, { caller, steps: true })), runInput("why?"));
+    requireOrder(all, { hasNestedSteps: false });
+    expect(told(all)).toEqual([
+      ...["+outer", "+shaky/", "+shaky/inner", "-shaky/inner", "-shaky/ It has failed with NODE_EXCEPTION"],
+      ...["-outer", "went on"],
+    ]);
+    expect(JSON.stringify(all)).not.toContain("secret");
+  });
+
+  test("one that pauses is suspended by its interrupt, and begins again with the answer", async () => {
+    const ask = () =>
+      create(payloadNode("ask", async (_: string, ctx) => await ctx.pause({ reason: "Which?" })).to(), {
+        name: "form",
+      });
+    const outer = payloadNode("outer", async (text: string, ctx) => String(await ctx.callPlaybook(ask, text)));
+    const flow = closed(create(outer.to(), { name: "asking" }).run());
+    const url = await serve(aguiHandler(flow, { caller, steps: true }));
+    const paused = await events(url, runInput("why?"));
+    requireOrder(paused, { hasNestedSteps: false });
+    expect(told(paused)).toEqual(["+outer", "+form/", "+form/ask", "-form/ask", "-outer", "-form/suspended"]);
+    const [asked] = interruptsOf(paused);
+    const started = paused.find(({ type }) => type === EventType.SUBAGENT_STARTED);
+    expect(asked).toMatchObject({ subagentRunId: (started as { subagentRunId: string }).subagentRunId });
+    const resume = [{ interruptId: asked?.id ?? "", status: "resolved" as const, payload: "this" }];
+    const ended = await events(url, runInput("", { resume, messages: [] }));
+    requireOrder(ended, { hasNestedSteps: false });
+    expect(told(ended)).toEqual(["+outer", "+form/", "+form/ask", "-form/ask", "-form/", "-outer", "this"]);
+  });
+});
+
+describe("events of nodes", () => {
+  const custom = (all: readonly AGUIEvent[]): unknown[] =>
+    all.flatMap((event) => (event.type === EventType.CUSTOM ? [[event.name, event.value as unknown]] : []));
+
+  test("a retry, and each message that a join gathers, are told if they are asked for", async () => {
+    let attempts = 0;
+    const shaky = payloadNode({ name: "shaky", policy: { maxRetries: 1, backoffBaseMs: 1 } }, (text: string) => {
+      attempts += 1;
+      if (attempts % 2 === 1) throw new Error("once");
+      return text;
+    });
+    const twice = node("twice", async ({ payload }: Message<string>, ctx) => {
+      await ctx.emit(payload);
+      await ctx.emit(payload);
+    });
+    const both = joinK<"both", string, 2>("both", 2, {});
+    const graph = [shaky.to(twice), twice.to(both)] as const;
+    const flow = closed(create(...(graph as unknown as [(typeof graph)[0]]), { name: "eventful" }).run());
+    const asked = await serve(aguiHandler(flow as never, { caller, events: true, input: () => "x" as never }));
+    expect(custom(await events(asked, runInput("why?")))).toEqual([
+      ["penguiflow.event", { type: "retry", node: "shaky", path: [] }],
+      ["penguiflow.event", { type: "join", node: "both", path: [] }],
+      ["penguiflow.event", { type: "join", node: "both", path: [] }],
+    ]);
+    const quiet = await serve(aguiHandler(flow as never, { caller, input: () => "x" }));
+    expect(custom(await events(quiet, runInput("why?")))).toEqual([]);
   });
 });
 

@@ -30,7 +30,7 @@ export type * from "./flow/chunk-kinds.ts";
 export { secretPatterns, type SecretPatternsOptions } from "./policies/secret-patterns.ts";
 export { shadow } from "./policies/shadow.ts";
 export { allowTools, denyTools } from "./policies/tool-lists.ts";
-export type { Credentials } from "./tools/catalogue.ts";
+export type { Credentials, SourceState } from "./tools/catalogue.ts";
 export type { PlannerBelow } from "./tools/tool.ts";
 export type { Critic, PlannerOptions } from "./planner-options.ts";
 export {

@@ -28,6 +28,7 @@ import { flowOptionsOf, partsOf, type PlannerOptions } from "./planner-options.t
 import { resultOf } from "./run/end-of.ts";
 import { eventsOf } from "./run/event-stream.ts";
 import type { Gate } from "./tools/gate.ts";
+import type { SourceState } from "./tools/catalogue.ts";
 import { replayedTool, type ToolResults } from "./tools/replayed-tool.ts";
 import { plannerTool, type PlannerToolInit } from "./tools/planner-tool.ts";
 import type { ToolSource } from "./tools/source.ts";
@@ -108,6 +109,8 @@ export interface ListedTools {
   readonly tools: readonly { readonly source: string; readonly tool: Tool }[];
   /** Names of the sources that could not be reached. */
   readonly unavailable: readonly string[];
+  /** Sources that list their tools at run time. */
+  readonly sources: readonly SourceState[];
 }
 
 /** A planner. It holds nothing of a run, a thread or a caller: that is in its flow's traces. */
@@ -257,8 +260,18 @@ export class Planner<Output = string, Names extends string = string, Resources =
   /** Lists the tools that a caller's runs have now. Asks the sources that list theirs at run time. */
   async tools(caller: Omit<Caller, "runId">, signal: AbortSignal): Promise<ListedTools> {
     const who = { caller: { ...caller, runId: "" }, path: [] };
-    const { tools, unavailable } = await this.#gate.visible(who, [], { signal });
-    return { tools: [...tools.values()].map(({ tool, source }) => ({ tool, source: source.name })), unavailable };
+    const { tools, unavailable, asked = [] } = await this.#gate.visible(who, [], { signal });
+    const listed = [...tools.values()].map(({ tool, source }) => ({ tool, source: source.name }));
+    return { tools: listed, unavailable, sources: asked };
+  }
+
+  /**
+   * Ends the connections of a source of tools: its next use opens others.
+   *
+   * @throws TypeError for a source that the planner does not have
+   */
+  async reconnect(source: string): Promise<void> {
+    await this.#gate.reconnect(source);
   }
 
   /**

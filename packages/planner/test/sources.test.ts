@@ -171,8 +171,34 @@ describe("sources", () => {
         text: '"gh_look" cannot be used now: its source "gh" cannot be reached',
       },
     ]);
+    const listed = async () => (await made.tools({ tenant: "ada" }, new AbortController().signal)).sources;
+    expect(await listed()).toEqual([{ name: "gh", state: "failed", reason: "down" }]);
     isDown = false;
     expect(outputs(await made.run("?"))).toEqual([{ kind: "text", text: "look: a" }]);
+    expect(await listed()).toEqual([{ name: "gh", state: "listed" }]);
+  });
+
+  test("a source says that it needs a sign-in, and connects anew when it is asked to", async () => {
+    let connections = 1;
+    const source: ToolSource = {
+      name: "gh",
+      signsIn: "user",
+      list: async () => [reads("sign_in")],
+      signIn: async () => ({ url: "https://gh.example/sign-in" }),
+      reconnect: async () => {
+        connections += 1;
+      },
+    };
+    const { planner: made } = planner(["Done"], {
+      tools: [source],
+      credentials: ({ user }: { user?: string | undefined }) => user,
+    });
+    const listed = async (user?: string) =>
+      (await made.tools({ tenant: "ada", user }, new AbortController().signal)).sources[0]?.state;
+    expect([await listed(), await listed("ada")]).toEqual(["sign-in", "listed"]);
+    await made.reconnect("gh");
+    expect(connections).toBe(2);
+    await expect(made.reconnect("hub")).rejects.toThrow('no source of tools "hub"');
   });
 
   test("case 39: a result that is too long is shown by its beginning, and kept whole for its tenant alone", async () => {

@@ -7,6 +7,7 @@ export type { Finding } from "penguiflow/lint";
 export type { PlanEvent } from "@penguiflow/planner";
 export * from "./protocol/problem.ts";
 export type * from "./protocol/project.ts";
+export type * from "./protocol/entry.ts";
 export type * from "./protocol/feed.ts";
 export type * from "./protocol/log-line.ts";
 export type * from "./protocol/run.ts";

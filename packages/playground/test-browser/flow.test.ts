@@ -128,3 +128,19 @@ test("the picture is taken away as SVG with its state", async () => {
   expect(text).toContain("</svg>");
   expect(text).toContain("16/16");
 });
+
+test("the entry is held with the keyboard alone: messages wait and are counted, go one by one, or all at once", async () => {
+  const { page, server } = await stage({ path: "/flows/support", runs: 0, pace: 0 });
+  await page.locator('[data-node="guard"]').waitFor();
+  await page.keyboard.press("e");
+  await page.getByText("0 messages wait").waitFor();
+  for (const text of ["one", "two", "three"]) server.world.startRun("support", text, { text });
+  await page.getByText("3 messages wait").waitFor();
+  const states = () => server.world.summaries().map(({ state }) => state);
+  await page.keyboard.press(".");
+  await page.getByText("2 messages wait").waitFor();
+  await expect.poll(states).toEqual(["running", "running", "completed"]);
+  await page.keyboard.press("e");
+  await expect.poll(states).toEqual(["completed", "completed", "completed"]);
+  await page.getByRole("button", { name: "Hold the entry" }).waitFor();
+});

@@ -1,13 +1,9 @@
-import { OAuthError, OAuthErrorCode, requireBearerAuth } from "@modelcontextprotocol/server";
 import { type Caller, createPlanner } from "@penguiflow/planner";
 import { scriptedModel } from "@penguiflow/planner/testing";
-import { create, node } from "penguiflow";
 import { TestClock } from "penguiflow/testing";
 import { afterEach, expect, test } from "vitest";
 import { type McpTool, MemoryTokenStore, mcpTools, type SignInOptions } from "../src/client/index.ts";
-import { mcpServer } from "../src/server/index.ts";
-import { authorizationServer } from "./authorization-server.ts";
-import { loopback } from "./loopback.ts";
+import { signingServer } from "./signing-server.ts";
 import { alice, toolContext } from "./tool-context.ts";
 
 const closing: (() => Promise<unknown>)[] = [];
@@ -23,46 +19,15 @@ async function signingIn(
   oauth: Partial<SignInOptions> | ((issuer: string) => Partial<SignInOptions>) = {},
   settings: { readonly expiresIn?: number } = {},
 ) {
-  const issuer = await authorizationServer(settings);
-  const flow = create(node("whoami", (_message, ctx) => ctx.tenant).to());
-  flow.run();
-  /** Scopes that the server wants. */
-  const wanted: string[] = [];
-  const metadata = (): string => `${at.url}/.well-known/oauth-protected-resource`;
-  const server = mcpServer({
-    name: "crm",
-    version: "1.0.0",
-    tools: [{ flow, name: "whoami", description: "Says who you are" }],
-    authenticate: async (request) =>
-      await requireBearerAuth({
-        requiredScopes: wanted,
-        resourceMetadataUrl: metadata(),
-        verifier: {
-          verifyAccessToken: async (token) => {
-            const user = issuer.tokens.get(token);
-            if (user === undefined) throw new OAuthError(OAuthErrorCode.InvalidToken, "unknown token");
-            return { token, clientId: "test", scopes: [], expiresAt: Date.now() / 1000 + 60, extra: { user } };
-          },
-        },
-      })(request),
-    caller: ({ authInfo }) => ({ tenant: String(authInfo?.extra?.["user"]) }),
-  });
-  const listener = server.listener();
-  const at = await loopback((request, response) => {
-    if (request.url?.startsWith("/.well-known/oauth-protected-resource") !== true) return listener(request, response);
-    const about = { resource: at.url, authorization_servers: [issuer.url] };
-    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(about));
-  });
+  const server = await signingServer(settings);
+  const { issuer, wanted, url } = server;
   const clock = new TestClock();
   const given = typeof oauth === "function" ? oauth(issuer.url) : oauth;
   const options = { redirectUrl: "https://app.example/callback", ...given };
-  const source = mcpTools("crm", { url: at.url, oauth: options, clock });
-  const another = () => mcpTools("crm", { url: at.url, oauth: options, clock });
+  const source = mcpTools("crm", { url, oauth: options, clock });
+  const another = () => mcpTools("crm", { url, oauth: options, clock });
   closing.push(
-    async () => await at.close(),
-    async () => await issuer.close(),
-    async () => await flow.stop(),
-    async () => await server.close(),
+    async () => await server[Symbol.asyncDispose](),
     async () => await source.close(),
   );
   const begin = async (caller = alice) => (await source.signIn?.(caller, signal)) as { readonly url: string };

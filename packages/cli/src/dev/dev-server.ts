@@ -1,4 +1,5 @@
 import { aguiRoutes } from "./api/agui-routes.ts";
+import { entryRoutes } from "./api/entry-routes.ts";
 import { feedRoutes } from "./api/feed-routes.ts";
 import { projectRoutes } from "./api/project-routes.ts";
 import { runRoutes } from "./api/run-routes.ts";
@@ -26,6 +27,7 @@ export async function startDevServer(options: DevOptions): Promise<DevServer> {
   const supervisor = new Supervisor({ ...options, onSettings: ({ origins }) => server?.allow(origins) });
   const routes = [
     ...projectRoutes(supervisor),
+    ...entryRoutes(supervisor),
     ...feedRoutes(supervisor),
     ...runRoutes(supervisor),
     ...threadRoutes(supervisor, new ThreadNews()),

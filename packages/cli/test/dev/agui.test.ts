@@ -57,3 +57,28 @@ test("what is no input of AG-UI is refused", async () => {
   expect([status, JSON.stringify(body)]).toEqual([400, expect.stringContaining("INPUT_INVALID")]);
   expect(await project.refusal("POST", "/agui/none", input("x"))).toBe("FLOW_UNKNOWN");
 });
+
+test("nodes of a flow are steps, its playbooks subagents, and its working memory the state", async () => {
+  await using project = await DevProject.start({
+    "src/flows.ts": `import { create, FinalAnswer, node, payloadNode, WM } from "penguiflow";
+const deeper = create(payloadNode("read", (text) => text + "!").to(), { name: "deeper" });
+const ask = payloadNode("ask", async (query, ctx) => new WM({ query: await ctx.callPlaybook(deeper, query), budgetHops: 3 }));
+const look = node({ name: "look", allowCycle: true }, ({ payload: memory }) =>
+  memory.hops === 1 ? new FinalAnswer({ text: "There." }) : memory.with({ facts: ["here"] }));
+export const search = create(ask.to(look), look.to(look), { name: "search" });
+`,
+  });
+  type Told = Readonly<Record<"type" | "name" | "stepName", string>> & { readonly snapshot?: unknown };
+  const told: string[] = [];
+  let state: unknown;
+  for await (const event of project.events<Told>("/agui/search", input("Where?"))) {
+    if (/^(STEP|SUBAGENT|STATE)_/.test(event.type))
+      told.push([event.type, event.stepName ?? event.name].filter(Boolean).join(" "));
+    state ??= event.snapshot;
+  }
+  expect(told.slice(0, 8)).toEqual([
+    ...["STEP_STARTED ask", "SUBAGENT_STARTED deeper", "STEP_STARTED read", "STEP_FINISHED read", "SUBAGENT_FINISHED"],
+    ...["STATE_SNAPSHOT", "STEP_FINISHED ask", "STEP_STARTED look"],
+  ]);
+  expect(state).toMatchObject({ query: "Where?!", budgetHops: 3 });
+});

@@ -199,6 +199,29 @@ test("what a thread remembers is shown, kept over a reload, and goes with a fork
   expect((await memoryOf(fork.id)).items.map(({ text }) => /order (\d+)/.exec(text)?.[1])).toEqual(["4471", "4472"]);
 });
 
+test("what is remembered is edited and forgotten: the next model call sees it so, also after a reload", async () => {
+  const id = await newThread();
+  for (const order of ["4471", "4472"]) await say(id, `Where is order ${order}?`);
+  const memoryOf = async () => (await project.api<MemoryView>("GET", `/threads/${id}/memory`)).body.items;
+  const [first] = await memoryOf();
+  const edit = { user: "Where is it?", answer: "It came." };
+  expect((await project.api("PUT", `/threads/${id}/memory/${first!.at}`, edit)).status).toBe(204);
+  const [edited, second] = await memoryOf();
+  expect([edited?.edit, edited?.text]).toEqual([edit, expect.stringContaining("It came.") as string]);
+  expect(await project.refusal("PUT", `/threads/${id}/memory/${first!.at}`, edit)).toBe("INPUT_INVALID");
+  expect((await project.api("DELETE", `/threads/${id}/memory/${second!.at}`)).status).toBe(204);
+  expect((await memoryOf()).map((item) => item.edit)).toEqual([edit]);
+  const { generation } = project.server.supervisor;
+  await project.feed(
+    () => project.scratch.write({ "src/agent.ts": `${REMEMBERS}// saved again` }),
+    (item): item is typeof item => item.type === "reload" && item.reload.generation > generation,
+  );
+  const run = await say(id, "Where is order 4473?");
+  const [call] = (await project.api<ModelCallView[]>("GET", `/runs/support/${run}/model`)).body;
+  expect(JSON.stringify(call?.request)).toContain("It came.");
+  expect(JSON.stringify(call?.request)).not.toContain("4472");
+});
+
 test("half-written forms are kept until they are removed", async () => {
   const key = encodeURIComponent("approval/1");
   expect((await project.api("GET", `/drafts/${key}`)).body).toEqual({ value: null });

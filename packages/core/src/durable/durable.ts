@@ -70,5 +70,9 @@ export function durable(options: DurableOptions): Durability {
   if (resolved.unloadAfterMs !== Number.POSITIVE_INFINITY) requireNumber("unloadAfterMs", resolved.unloadAfterMs, 1);
   if (resolved.maxLostOwners !== Number.POSITIVE_INFINITY) requireInteger("maxLostOwners", resolved.maxLostOwners, 2);
   if (typeof resolved.onChanged !== "function") requireOneOf("onChanged", resolved.onChanged, ["fail", "park"]);
-  return registerDurability({ "~durability": true }, (engine) => new CheckpointedRun(engine, resolved));
+  const isVolatile = resolved.checkpoints.isVolatile === true;
+  return registerDurability(
+    { "~durability": true, ...(isVolatile && { "~isVolatile": true }) },
+    (engine) => new CheckpointedRun(engine, resolved),
+  );
 }

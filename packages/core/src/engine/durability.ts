@@ -13,6 +13,8 @@ import type { Source } from "./results/trace-reader.ts";
 /** Durability of a flow, made by `durable` of `penguiflow/durable`. */
 export interface Durability {
   readonly "~durability": true;
+  /** Present if its checkpoint store ends with the process. */
+  readonly "~isVolatile"?: true;
 }
 
 /** Contents of the checkpoint store at the start of a run. */

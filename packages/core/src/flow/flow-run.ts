@@ -122,9 +122,15 @@ export class FlowRun<in Input, out Result, out Entries extends string = string> 
     return this.#running.isRunning;
   }
 
-  /** Whether what it has accepted outlasts its process: it has a checkpoint store. */
+  /** Whether it has a checkpoint store. */
   get isDurable(): boolean {
     return this.#options.durability !== undefined;
+  }
+
+  /** Whether what it has accepted outlasts its process: it has a checkpoint store, and one that does so. */
+  get outlastsProcess(): boolean {
+    const { durability } = this.#options;
+    return durability !== undefined && durability["~isVolatile"] !== true;
   }
 
   /**

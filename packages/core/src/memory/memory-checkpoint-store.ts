@@ -39,6 +39,7 @@ interface Kept {
 
 /** Stores the state of durable flows for the lifetime of the process: for tests and experiments. */
 export class MemoryCheckpointStore implements SharingCheckpointStore {
+  readonly isVolatile = true;
   readonly #clock: Clock;
   readonly #partitions = new Map<string, Kept>();
   /** Instants at which shared leases expire, by their ids: those that have not ended. */

@@ -170,6 +170,8 @@ export interface CheckpointPartition {
  * by keeping the latest entry of each run.
  */
 export interface CheckpointStore {
+  /** Whether what it stores ends with its process. @defaultValue false */
+  readonly isVolatile?: boolean | undefined;
   /**
    * Acquires a partition, creating it if needed, and resolves once the lease is stored: its writer renews it from then on.
    * What takes longer, such as loading what is stored, is part of the first {@link CheckpointPartition.read}.

@@ -19,10 +19,21 @@ export interface Abortable {
   readonly signal: AbortSignal;
 }
 
+/** Whether the tools of a source could be listed for a caller. */
+export interface SourceState {
+  readonly name: string;
+  /** `sign-in`: it lists what it has for a user who has not signed in. */
+  readonly state: "listed" | "failed" | "sign-in";
+  /** Reason of the failure. */
+  readonly reason?: string | undefined;
+}
+
 /** The tools of a caller, by name, and the names of the sources that could not be reached. */
 export interface Listing {
   readonly tools: ReadonlyMap<string, ListedTool>;
   readonly unavailable: readonly string[];
+  /** Sources that were asked for their tools. */
+  readonly asked?: readonly SourceState[] | undefined;
 }
 
 /** The tools of a planner: those given by themselves, as a source without a name, and those of its sources. */
@@ -68,6 +79,7 @@ export class Catalogue {
 
   async #listed(caller: Caller, unavailable: readonly string[], owner: Abortable): Promise<Listing> {
     const missing = [...unavailable];
+    const asked: SourceState[] = [];
     const tools = new Map<string, ListedTool>();
     const lists = await Promise.all(
       this.sources.map(async (source) => {
@@ -76,10 +88,14 @@ export class Catalogue {
         const { signal } = owner;
         try {
           const credential = await this.credentialOf(caller, source, owner);
-          return await source.list({ caller, credential, signal });
-        } catch {
+          const listed = await source.list({ caller, credential, signal });
+          const needsSignIn = source.signIn !== undefined && credential === undefined;
+          asked.push({ name: source.name, state: needsSignIn ? "sign-in" : "listed" });
+          return listed;
+        } catch (error) {
           signal.throwIfAborted();
           missing.push(source.name);
+          asked.push({ name: source.name, state: "failed", reason: reasonOf(error) });
           return [];
         }
       }),
@@ -88,13 +104,25 @@ export class Catalogue {
       const before = new Map(tools);
       try {
         add(tools, source, lists[index] as readonly Tool[]);
-      } catch {
+      } catch (error) {
+        asked.push({ name: source.name, state: "failed", reason: reasonOf(error) });
         // names that cannot be used are the fault of a source that lists them at run time, and end no run
         missing.push(source.name);
         for (const name of tools.keys()) if (!before.has(name)) tools.delete(name);
       }
     }
-    return { tools, unavailable: missing };
+    return { tools, unavailable: missing, asked };
+  }
+
+  /**
+   * Ends the connections of a source, if it has any: the next use of it opens others.
+   *
+   * @throws TypeError for a source that the planner does not have
+   */
+  async reconnect(name: string): Promise<void> {
+    const source = this.sources.find((one) => one.name === name && name !== "");
+    if (source === undefined) throw new TypeError(`The planner has no source of tools "${name}"`);
+    await source.reconnect?.();
   }
 
   /** Whether calls have credentials. */
@@ -135,4 +163,8 @@ function add(known: Map<string, ListedTool>, source: ToolSource, tools: readonly
 
 function placeOf({ name }: ToolSource): string {
   return name === "" ? "the planner itself" : `source "${name}"`;
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

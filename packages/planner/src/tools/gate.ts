@@ -59,6 +59,11 @@ export class Gate {
     this.#policies = policies;
   }
 
+  /** @throws TypeError for a source that the planner does not have */
+  async reconnect(source: string): Promise<void> {
+    await this.#catalogue.reconnect(source);
+  }
+
   /** Lists the tools that a caller may see: at once if they never change and no policy decides about them. */
   visible(who: GateCaller, unavailable: readonly string[], owner: Abortable): Listing | Promise<Listing> {
     const listing = this.#catalogue.list(who.caller, unavailable, owner);

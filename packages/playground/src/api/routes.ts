@@ -2,8 +2,11 @@ import type {
   CancelReport,
   CompareView,
   Draft,
+  EntryChange,
+  EntryView,
   FlowView,
   LintView,
+  MemoryEdit,
   MemoryView,
   ModelCallView,
   NewRun,
@@ -40,6 +43,7 @@ const ofRun = (flow: string, id: string): string => `runs/${part(flow)}/${part(i
 export const api = {
   project: () => get<ProjectView>("project"),
   flow: (flow: string) => get<FlowView>(`flows/${part(flow)}`),
+  changeEntry: (flow: string, change: EntryChange) => send<EntryView>("POST", `flows/${part(flow)}/entry`, change),
   startRun: (flow: string, run: NewRun) => send<RunStarted>("POST", `flows/${part(flow)}/runs`, run),
 
   runs: (filter: RunFilter, signal?: AbortSignal) => get<Page<RunSummary>>("runs", filter, signal),
@@ -66,12 +70,16 @@ export const api = {
   thread: (id: string) => get<ThreadView>(`threads/${part(id)}`),
   newThread: (thread: NewThread) => send<ThreadSummary>("POST", "threads", thread),
   deleteThread: (id: string) => send<undefined>("DELETE", `threads/${part(id)}`),
+  editMemory: (id: string, at: number, edit: MemoryEdit) =>
+    send<undefined>("PUT", `threads/${part(id)}/memory/${at}`, edit),
+  forget: (id: string, at: number) => send<undefined>("DELETE", `threads/${part(id)}/memory/${at}`),
   memory: (id: string) => get<MemoryView>(`threads/${part(id)}/memory`),
 
   draft: (key: string) => get<Draft>(`drafts/${part(key)}`),
   keepDraft: (key: string, value: unknown) => send<undefined>("PUT", `drafts/${part(key)}`, { value }),
 
   tools: () => get<ToolsView>("tools"),
+  reconnect: (source: string, flow: string) => send<undefined>("POST", `sources/${part(source)}/reconnect`, { flow }),
   callTool: (name: string, call: ToolCall) => send<RunStarted>("POST", `tools/${part(name)}/call`, call),
   lint: () => get<readonly LintView[]>("lint"),
   simulations: () => get<SimulationFiles>("simulate"),

@@ -1,4 +1,5 @@
 import type { FlowStats } from "penguiflow";
+import type { EntryView } from "./entry.ts";
 import type { LogLine } from "./log-line.ts";
 import type { Overlay, Reload } from "./project.ts";
 import type { RunSummary } from "./run.ts";
@@ -21,6 +22,8 @@ export type FeedItem =
   | { readonly type: "log"; readonly seq: number; readonly lines: readonly LogLine[] }
   /** A run began or changed its state. */
   | { readonly type: "run"; readonly seq: number; readonly run: RunSummary }
+  /** The entry of a flow is held or open, or another number of messages waits there. */
+  | ({ readonly type: "entry"; readonly seq: number; readonly flow: string } & EntryView)
   | { readonly type: "thread"; readonly seq: number; readonly thread: string; readonly flow: string };
 
 /** Changes since the last frame: at most ten a second, none while nothing changes. */

@@ -28,6 +28,8 @@ export interface FlowSummary {
   readonly nodeCount: number;
   readonly findingCount: number;
   readonly openPauses: number;
+  /** Number of messages that wait at its entry; absent while that is open. */
+  readonly held?: number | undefined;
 }
 
 /** The last time that code was loaded. */

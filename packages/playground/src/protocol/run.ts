@@ -42,6 +42,8 @@ export interface RunSummary {
   /** The run that it repeats, and the step that it began at. */
   readonly again?: { readonly of: string; readonly from?: string };
   readonly openPauses: number;
+  /** Present while its message waits at an entry that is held. */
+  readonly isHeld?: true;
 }
 
 /** `GET /api/runs/:flow/:id`; `DELETE` removes it (204). */

@@ -100,7 +100,10 @@ export type TurnPart =
   /** A result that is no text, of a flow or of a planner with a typed output. */
   | { readonly type: "result"; readonly value: unknown };
 
-/** `GET /api/threads/:id/memory`: what the next model call will see. */
+/**
+ * `GET /api/threads/:id/memory`: what the next model call will see. `PUT /api/threads/:id/memory/:at` takes a
+ * {@link MemoryEdit}, and `DELETE` forgets an item; both answer 204, and 409 `RUN_OPEN` while a run of the thread goes on.
+ */
 export interface MemoryView {
   /** Whether the planner remembers threads at all: it has the option `memory`. */
   readonly isKept: boolean;
@@ -110,8 +113,15 @@ export interface MemoryView {
     readonly text: string;
     readonly tokens: number;
     readonly why?: string;
+    /** Its position in the thread's log. Others may move when one is edited. */
+    readonly at: number;
+    /** The item in parts, to be edited. */
+    readonly edit: MemoryEdit;
   }[];
   /** Names of the context and resources, without their values. */
   readonly context: readonly string[];
   readonly resources: readonly string[];
 }
+
+/** What is remembered of a turn, or of all turns before a place. */
+export type MemoryEdit = { readonly user: string; readonly answer: string } | { readonly summary: string };

@@ -20,12 +20,18 @@ export interface ToolView {
   readonly p95Ms?: number;
 }
 
-/** A source that lists tools, such as an MCP server. */
+/**
+ * A source that lists tools, such as an MCP server. `POST /api/sources/:name/reconnect` with `{ flow }` ends its
+ * connections (204): the next list opens others.
+ */
 export interface SourceView {
   readonly name: string;
   readonly flow: string;
-  readonly state: "listed" | "failed";
+  /** `sign-in`: it needs the user to sign in. */
+  readonly state: "listed" | "failed" | "sign-in";
   readonly error?: string;
+  /** Tool whose call asks the user to sign in. */
+  readonly signIn?: string;
 }
 
 /** `POST /api/tools/:name/call` gives `RunStarted`: the call goes through the planner's own policies. */

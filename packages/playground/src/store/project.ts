@@ -47,7 +47,7 @@ export async function connect(): Promise<void> {
   await readProject();
   openFeed<FeedItem>({
     url: "/api/events",
-    types: ["hello", "frame", "reload", "overlay", "pause", "log", "run", "thread"],
+    types: ["hello", "frame", "reload", "overlay", "pause", "log", "run", "thread", "entry"],
     onItem: take,
     onState: (state) => {
       connection.value = state;
@@ -104,6 +104,9 @@ function take(item: FeedItem): void {
       reload.value = item.reload;
       void readProject();
       return;
+    case "entry":
+      if (project.value !== undefined) project.value = { ...project.value, flows: flows.value.map(entryOf(item)) };
+      return;
     case "overlay":
       overlay.value = item.overlay;
       return;
@@ -114,4 +117,9 @@ function take(item: FeedItem): void {
       // lines of a step are read with the step
       return;
   }
+}
+
+/** Returns a function that gives the flow of an entry the number of messages that wait there. */
+function entryOf({ flow, isHeld, waiting }: Extract<FeedItem, { readonly type: "entry" }>) {
+  return (one: FlowSummary): FlowSummary => (one.name === flow ? { ...one, held: isHeld ? waiting : undefined } : one);
 }

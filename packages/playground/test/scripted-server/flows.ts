@@ -211,5 +211,6 @@ export const tools: ToolsView = {
       state: "failed",
       error: "Cannot reach http://127.0.0.1:8080/openapi.json: connection refused",
     },
+    { name: "calendar", flow: "support", state: "sign-in", signIn: "calendar_sign_in" },
   ],
 };

@@ -2,6 +2,8 @@ import type { ServerResponse } from "node:http";
 import type {
   Attachment,
   Draft,
+  EntryChange,
+  MemoryEdit,
   NewRun,
   NewSimulation,
   NewThread,
@@ -12,7 +14,7 @@ import type {
   Steer,
   ToolCall,
 } from "../../src/protocol.ts";
-import { flowSummaries, flowView, lint, tools } from "./flows.ts";
+import { flowView, lint, tools } from "./flows.ts";
 import { compareView, generatedRun, pageOfRuns, simulate } from "./generated.ts";
 import { Refusal } from "./refusal.ts";
 import type { World } from "./world.ts";
@@ -22,7 +24,7 @@ export function routes(world: World, method: string, url: URL, body: unknown, re
   const [area = "", one, two, three] = url.pathname.slice("/api/".length).split("/").map(decodeURIComponent);
   if (method !== "GET" && method !== "PUT")
     world.asked.push({ route: `${method} ${decodeURIComponent(url.pathname.slice("/api/".length))}`, body });
-  const summaries = flowSummaries((flow) => world.pauses().filter((pause) => pause.flow === flow).length);
+  const summaries = world.project().flows;
   switch (`${method} ${area}`) {
     case "GET project":
       return world.project();
@@ -36,6 +38,7 @@ export function routes(world: World, method: string, url: URL, body: unknown, re
       return flowView(found, one === world.loadedName ? world.loaded.stats() : undefined);
     }
     case "POST flows": {
+      if (two === "entry") return world.changeEntry(one ?? "", body as EntryChange);
       const { input, count = 1 } = body as NewRun;
       const runs = Array.from({ length: count }, () => world.startRun(one ?? "", textOf(input), input));
       return { runId: runs[0]?.summary.id };
@@ -59,6 +62,8 @@ export function routes(world: World, method: string, url: URL, body: unknown, re
       const { flow, args } = body as ToolCall;
       return { runId: world.startRun(flow, `${one} ${JSON.stringify(args)}`, args).summary.id };
     }
+    case "POST sources":
+      return undefined;
     case "GET lint":
       return lint;
     case "POST open":
@@ -67,7 +72,14 @@ export function routes(world: World, method: string, url: URL, body: unknown, re
     case "GET threads":
     case "POST threads":
     case "DELETE threads":
-      return threadRoute(world, method, { id: one, part: two, q: url.searchParams.get("q") ?? "" }, body, response);
+    case "PUT threads":
+      return threadRoute(
+        world,
+        method,
+        { id: one, part: two, at: three, q: url.searchParams.get("q") ?? "" },
+        body,
+        response,
+      );
     case "GET compare":
       return compareView(world);
     case "GET simulate":
@@ -101,7 +113,7 @@ function answerPause(world: World, id: string, value: unknown): undefined {
 function threadRoute(
   world: World,
   method: string,
-  { id, part, q }: { readonly id: string | undefined; readonly part: string | undefined; readonly q: string },
+  { id, part, at, q }: Readonly<Record<"id" | "part" | "at", string | undefined>> & { readonly q: string },
   body: unknown,
   response: ServerResponse,
 ): unknown {
@@ -116,7 +128,7 @@ function threadRoute(
   }
   const thread = world.threads.get(id);
   if (thread === undefined) throw new Refusal("THREAD_UNKNOWN", `There is no thread "${id}"`);
-  if (method === "DELETE") {
+  if (method === "DELETE" && part === undefined) {
     world.threads.delete(id);
     return undefined;
   }
@@ -124,7 +136,11 @@ function threadRoute(
     world.readThread(thread, response);
     return response;
   }
-  if (part === "memory") return world.memory(thread);
+  if (part === "memory") {
+    if (method === "GET") return world.memory(thread);
+    world.changeMemory(Number(at), body as MemoryEdit | undefined);
+    return undefined;
+  }
   if (part === undefined) return world.threadView(thread);
   const state = thread.turns.at(-1)?.run.summary.state;
   if (state === "paused") throw new Refusal("PAUSE_OPEN", "The run waits for an answer");

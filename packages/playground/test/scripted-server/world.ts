@@ -1,6 +1,9 @@
 import type { ServerResponse } from "node:http";
 import type {
+  EntryChange,
+  EntryView,
   FeedItem,
+  MemoryEdit,
   MemoryView,
   Overlay,
   PauseView,
@@ -65,6 +68,10 @@ export class World {
   readonly #timer: NodeJS.Timeout | undefined;
   #seq = 1;
   #ids = 0;
+  /** Changed items of the memory, by position. */
+  readonly #memory = new Map<number, MemoryEdit | undefined>();
+  /** Starts of runs that wait at the entries that are held. */
+  readonly #held = new Map<string, (() => void)[]>();
 
   constructor({ pace = 1, runs = 0, load, at }: WorldOptions = {}) {
     this.#pace = pace;
@@ -103,7 +110,10 @@ export class World {
       name: "my-agent",
       root: "/projects/shop/my-agent",
       versions: { penguiflow: "0.1.0", cli: "0.1.0", node: "v24.21.0" },
-      flows: flowSummaries((flow) => this.pauses().filter((pause) => pause.flow === flow).length),
+      flows: flowSummaries((flow) => this.pauses().filter((pause) => pause.flow === flow).length).map((flow) => {
+        const { isHeld, waiting } = this.#entry(flow.name);
+        return isHeld ? { ...flow, held: waiting } : flow;
+      }),
       state: this.overlay === undefined ? "ready" : "broken",
       reload: this.#reload,
       ...(this.overlay === undefined ? {} : { overlay: this.overlay }),
@@ -162,10 +172,28 @@ export class World {
     });
     this.runs.set(summary.id, run);
     this.tell({ type: "run", seq: this.#next(), run: run.summary });
-    void play(run, text, this.#wait).catch((error: unknown) => {
-      if (!run.stop.signal.aborted) run.end("failed", { error: { code: "NODE_FAILED", message: String(error) } });
-    });
+    const begin = (): void =>
+      void play(run, text, this.#wait).catch((error: unknown) => {
+        if (!run.stop.signal.aborted) run.end("failed", { error: { code: "NODE_FAILED", message: String(error) } });
+      });
+    const waiting = this.#held.get(flow);
+    waiting?.push(begin);
+    if (waiting === undefined) begin();
+    else this.#tellEntry(flow);
     return run;
+  }
+
+  /** Holds or opens an entry, or lets the oldest message go. */
+  changeEntry(flow: string, change: EntryChange): EntryView {
+    const waiting = this.#held.get(flow) ?? [];
+    if ("letGo" in change) waiting.shift()?.();
+    else if (change.isHeld) this.#held.set(flow, waiting);
+    else {
+      this.#held.delete(flow);
+      for (const begin of waiting) begin();
+    }
+    this.#tellEntry(flow);
+    return this.#entry(flow);
   }
 
   steer(run: ScriptedRun, text: string): number {
@@ -222,23 +250,46 @@ export class World {
   }
 
   memory(thread: ScriptedThread): MemoryView {
-    const turns = thread.turns.map(({ text, run }) => ({
-      kind: "turn" as const,
-      text: `${text}\n${run.summary.output ?? ""}`,
-      tokens: Math.ceil((text.length + (run.summary.output?.length ?? 0)) / 4),
-    }));
+    const turns = thread.turns.map(({ text, run }) => {
+      const answer = run.summary.output ?? "";
+      return { kind: "turn" as const, text: `${text}\n${answer}`, edit: { user: text, answer } };
+    });
+    const items = [
+      {
+        kind: "dropped" as const,
+        text: "Hello, is anybody there?\nYes.",
+        edit: { user: "Hello, is anybody there?", answer: "Yes." },
+        why: "older than the summary",
+      },
+      {
+        kind: "summary" as const,
+        text: "The customer ordered a lamp in May and has asked twice where it is.",
+        edit: { summary: "The customer ordered a lamp in May and has asked twice where it is." },
+      },
+      ...turns,
+      {
+        kind: "pending" as const,
+        text: "A note that the next summary will take in.\nNoted.",
+        edit: { user: "A note that the next summary will take in.", answer: "Noted." },
+      },
+    ];
     return {
       isKept: true,
       budgetTokens: 800,
-      items: [
-        { kind: "dropped", text: "Hello, is anybody there?", tokens: 12, why: "older than the summary" },
-        { kind: "summary", text: "The customer ordered a lamp in May and has asked twice where it is.", tokens: 41 },
-        ...turns,
-        { kind: "pending", text: "A note that the next summary will take in.", tokens: 11 },
-      ],
+      items: items.flatMap((item, at) => {
+        const edit = this.#memory.has(at) ? this.#memory.get(at) : item.edit;
+        if (edit === undefined) return [];
+        const text = edit === item.edit ? item.text : Object.values(edit).join("\n");
+        return [{ ...item, at, edit, text, tokens: Math.ceil(text.length / 4) }];
+      }),
       context: ["customer", "locale"],
       resources: ["shop", "mailer"],
     };
+  }
+
+  /** Replaces an item of the memory; without an edit, forgets it. */
+  changeMemory(at: number, edit: MemoryEdit | undefined): void {
+    this.#memory.set(at, edit);
   }
 
   /** Sends an item to every page. */
@@ -319,6 +370,15 @@ export class World {
     const turn = thread.turns[index];
     if (turn === undefined) throw new RangeError(`The thread has no turn ${index}`);
     return { turn: index, at: turn.at, text: turn.text, run: { ...turn.run.summary }, parts: [...turn.run.parts] };
+  }
+
+  #entry(flow: string): EntryView {
+    const waiting = this.#held.get(flow);
+    return { isHeld: waiting !== undefined, waiting: waiting?.length ?? 0 };
+  }
+
+  #tellEntry(flow: string): void {
+    this.tell({ type: "entry", seq: this.#next(), flow, ...this.#entry(flow) });
   }
 
   #next(): number {

@@ -66,9 +66,14 @@ export class ConnectionPool {
     }
   }
 
-  /** Closes all connections. Calls that use them fail. */
+  /** Closes all connections for good. Calls that use them fail. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    await this.reset();
+  }
+
+  /** Closes all connections. Calls that use them fail; the next use opens others. */
+  async reset(): Promise<void> {
     const places = [...this.#places.values()];
     this.#places.clear();
     await Promise.all(places.map(close));

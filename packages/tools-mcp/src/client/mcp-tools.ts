@@ -135,6 +135,10 @@ class McpSource implements McpToolSource {
     return await this.#requireSignIns().finish(params, { tenant, user });
   }
 
+  async reconnect(): Promise<void> {
+    await this.#pool.reset();
+  }
+
   async close(): Promise<void> {
     await this.#pool.close();
   }

@@ -14,8 +14,10 @@ async function serve(supervisor: Supervisor, { request, response, params, gone }
   if (!/^application\/json\s*(;|$)/i.test(request.headers["content-type"] ?? ""))
     throw new ApiError("CONTENT_TYPE_WRONG", "The body must be application/json");
   const { name: flow } = supervisor.flow(params["flow"]!);
-  const { child } = supervisor;
   const body = await readText(request);
+  await supervisor.entries.pass(flow, gone);
+  if (gone.aborted) return WRITTEN;
+  const { child } = supervisor;
   const { key, status, contentType } = await child.ask({ type: "agui", flow, body });
   response.writeHead(status, { ...SAFE_HEADERS, "content-type": contentType, "cache-control": "no-store" });
   response.flushHeaders();

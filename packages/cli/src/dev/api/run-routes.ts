@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type {
+  CancelReport,
   Page,
   RunStarted,
   RunStreamItem,
@@ -28,7 +29,7 @@ const MAX_COUNT = 10_000;
 
 /** Routes that begin, show and end runs. */
 export function runRoutes(supervisor: Supervisor): Route[] {
-  const { runs, pauses } = supervisor;
+  const { runs, pauses, entries } = supervisor;
   const named = (query: URLSearchParams, name: string): OpenRun => runs.get(...partsOf(query.get(name) ?? ""));
   const get = ({ params }: Call): OpenRun => runs.get(params["flow"]!, params["id"]!);
   return [
@@ -47,7 +48,8 @@ export function runRoutes(supervisor: Supervisor): Route[] {
     route("GET /runs/:flow/:id", (call) => viewOf(supervisor, get(call))),
     route("DELETE /runs/:flow/:id", (call) => {
       const open = get(call);
-      if (open.child !== undefined && !open.run.isOver)
+      const { flow, runId } = open.run.place;
+      if (!open.run.isOver && (open.child !== undefined || entries.has(flow, runId)))
         throw new ApiError("RUN_OPEN", "The run goes on: cancel it first");
       runs.rows.delete(open.key);
     }),
@@ -62,11 +64,19 @@ export function runRoutes(supervisor: Supervisor): Route[] {
       streamRun(supervisor, get(call), call);
       return WRITTEN;
     }),
-    route("POST /runs/:flow/:id/cancel", async (call) => {
+    route("POST /runs/:flow/:id/cancel", async (call): Promise<CancelReport> => {
+      const { place } = get(call).run;
+      if (entries.drop(place.flow, place.runId)) {
+        runs.endHeld(place, "cancelled");
+        return { stopped: 0, givenUp: 0, dropped: 1 };
+      }
       const { run, child } = goingOn(get(call));
       return await child.ask({ type: "cancel", ...run.place });
     }),
     route("POST /runs/:flow/:id/steer", async (call): Promise<Steered> => {
+      const { place } = get(call).run;
+      if (entries.has(place.flow, place.runId))
+        throw new ApiError("FLOW_NOT_RUNNING", "The run has not begun: its message waits at a held entry");
       const { run, child } = goingOn(get(call));
       const text = new Fields(await readObject(call.request), ["text"]).text("text");
       if (text.trim() === "") throw new ApiError("INPUT_INVALID", "The message is empty");
@@ -96,7 +106,7 @@ export function runRoutes(supervisor: Supervisor): Route[] {
       const { flow, runId, tenant } = view;
       await child.ask({ type: "resume", flow, runId, tenant, token, value: fields.any("value") });
       pauses.close(view.id);
-      runs.pausesChanged({ flow, runId, tenant });
+      runs.waitsChanged({ flow, runId, tenant });
       supervisor.feed.tell({ type: "pause", open: pauses.size });
     }),
   ];

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Attachment, RunStarted, ThreadItem } from "@penguiflow/playground/protocol";
+import type { Attachment, MemoryEdit, RunStarted, ThreadItem } from "@penguiflow/playground/protocol";
 import type { RunListener } from "../runs/runs.ts";
 import { ApiError } from "../server/api-error.ts";
 import { Fields, readObject } from "../server/body.ts";
@@ -45,7 +45,29 @@ export function threadRoutes(supervisor: Supervisor, news: ThreadNews): Route[] 
       const { id, flow } = threads.get(params["id"]!);
       return await supervisor.child.ask({ type: "memory", flow, tenant: TENANT, thread: id });
     }),
+    route("PUT /threads/:id/memory/:at", async (call) => {
+      const fields = new Fields(await readObject(call.request), ["user", "answer", "summary"]);
+      const edit = fields.has("summary")
+        ? { summary: fields.text("summary") }
+        : { user: fields.text("user"), answer: fields.text("answer") };
+      await editMemory(supervisor, call, edit);
+    }),
+    route("DELETE /threads/:id/memory/:at", async (call) => await editMemory(supervisor, call, undefined)),
   ];
+}
+
+async function editMemory(
+  { threads, child }: Supervisor,
+  { params }: Call,
+  edit: MemoryEdit | undefined,
+): Promise<void> {
+  const thread = threads.get(params["id"]!);
+  const at = Number(params["at"]);
+  if (!Number.isSafeInteger(at)) throw new ApiError("INPUT_MALFORMED", `A position is a number: got "${params["at"]}"`);
+  const state = threads.last(thread)?.summary.state;
+  if (state === "running" || state === "paused")
+    throw new ApiError("RUN_OPEN", "A run of the thread goes on, and writes its memory when it ends");
+  await child.ask({ type: "editMemory", flow: thread.flow, tenant: TENANT, thread: thread.id, at, edit });
 }
 
 function forkOf(fields: Fields): { readonly id: string; readonly turn: number } | undefined {

@@ -9,6 +9,10 @@ import type { Supervisor } from "../supervisor/supervisor.ts";
 export function toolRoutes(supervisor: Supervisor): Route[] {
   return [
     route("GET /tools", async () => await listTools(supervisor)),
+    route("POST /sources/:name/reconnect", async ({ request, params }) => {
+      const { name: flow } = supervisor.flow(new Fields(await readObject(request), ["flow"]).text("flow"));
+      await supervisor.child.ask({ type: "reconnect", flow, source: params["name"]! });
+    }),
     route("POST /tools/:name/call", async (call) => await callTool(supervisor, call)),
   ];
 }

@@ -3,6 +3,7 @@ import type * as AgUi from "@penguiflow/ag-ui";
 import { CliError } from "../../exit.ts";
 import { packageOf } from "../../package-of.ts";
 import type { AguiAnswer } from "../ipc/messages.ts";
+import { PERSON } from "./person.ts";
 import { Refusal } from "./refusal.ts";
 import type { RunningFlow } from "./running-flow.ts";
 
@@ -53,12 +54,19 @@ export class AguiServer {
   async #handlerOf(running: RunningFlow): Promise<AgUi.AguiHandler> {
     const known = this.#handlers.get(running);
     if (known !== undefined) return known;
-    const { aguiHandler } = await this.#package();
+    const { aguiHandler, observeFlows } = await this.#package();
     const { flow, planner } = running.found;
-    const options = { caller: () => ({}), onDisconnect: "continue" as const };
+    const options = { caller: () => ({ user: PERSON }), onDisconnect: "continue" as const };
+    // records and chunks have had subscribers since before the project was loaded
+    observeFlows([flow]);
     const made =
       planner === undefined
-        ? aguiHandler<string>(flow as Parameters<typeof aguiHandler<string>>[0], options)
+        ? aguiHandler<string>(flow as Parameters<typeof aguiHandler<string>>[0], {
+            ...options,
+            steps: true,
+            events: true,
+            state: (memory) => memory,
+          })
         : aguiHandler(planner, options);
     this.#handlers.set(running, made);
     return made;

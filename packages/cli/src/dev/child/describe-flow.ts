@@ -24,7 +24,7 @@ export function describeFlow({ name, exported, flow, planner }: ShownFlow): Load
       (inputSchema === undefined
         ? entries.every(({ handler, style }) => !takesFields(handler, style))
         : (inputSchema as { readonly type?: unknown }).type === "string"),
-    isDurable: flow.isDurable,
+    isDurable: flow.outlastsProcess,
     graph: graphToJson(flow),
     findings: lintFlow(flow),
     inputSchema,

@@ -15,7 +15,7 @@ import { jsonOf } from "./plain-json.ts";
 import { PauseLister } from "./pause-lister.ts";
 import { onImport } from "./resolve-hook.ts";
 import { Refusal } from "./refusal.ts";
-import { memoryOf, rememberedOf } from "./thread-memory.ts";
+import { editMemory, memoryOf, rememberedOf } from "./thread-memory.ts";
 import { toolsOf } from "./tool-try.ts";
 import { ShownFlows } from "./shown-flows.ts";
 
@@ -113,6 +113,13 @@ export class Host {
         return running.found.planner === undefined
           ? { tools: [], sources: [] }
           : await toolsOf(running.found.planner, DEFAULT_TENANT);
+      case "reconnect":
+        try {
+          await running.found.planner?.reconnect(ask.source);
+        } catch (error) {
+          throw new Refusal("TOOL_UNKNOWN", (error as Error).message);
+        }
+        return null;
       case "callTool":
         await running.callTool(ask.runId, ask.tenant, ask);
         return null;
@@ -121,6 +128,13 @@ export class Host {
         if (planner === undefined)
           throw new Refusal("INPUT_INVALID", `"${ask.flow}" is a flow: a planner alone remembers its threads`);
         return await memoryOf(planner, ask, Object.keys(options.resources ?? {}));
+      }
+      case "editMemory": {
+        const { planner } = running.found;
+        if (planner === undefined) throw new Refusal("INPUT_INVALID", `"${ask.flow}" is a flow: it remembers nothing`);
+        await editMemory(planner, ask);
+        await this.#tellMemory(planner, ask.thread, ask.tenant);
+        return null;
       }
     }
   }

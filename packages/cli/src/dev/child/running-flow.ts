@@ -7,14 +7,12 @@ import type { AnyPlanner } from "../../project/find-flows.ts";
 import type { StartRun } from "../ipc/messages.ts";
 import { isRefusal, Refusal, refusalOf } from "./refusal.ts";
 import { jsonOf } from "./plain-json.ts";
+import { PERSON } from "./person.ts";
 import { recall } from "./thread-memory.ts";
 import { modelThatCalls, type ToolWish } from "./tool-try.ts";
 
 /** Milliseconds to wait for a flow to accept a message or an answer. */
 const PATIENCE_MS = 1_000;
-
-/** Name with which the person at the page answers and steers. */
-const BY = "playground";
 
 /** Receives the JSON of a fact of a run, without the run. */
 export type Tell = (runId: string, tenant: string, fact: string) => void;
@@ -111,7 +109,7 @@ export class RunningFlow {
         this.#threads.set(runId, thread);
         await recall(planner, { tenant, thread }, remembered ?? []);
       }
-      const events = planner.stream(prompt, { tenant, runId, timeoutMs, thread, onLeave: "detach" });
+      const events = planner.stream(prompt, { tenant, user: PERSON, runId, timeoutMs, thread, onLeave: "detach" });
       this.#read(runId, tenant, events);
       return;
     }
@@ -148,7 +146,12 @@ export class RunningFlow {
       void readOn(items);
       return;
     }
-    const events = planner.resumeStream(token, decisionOf(value), { tenant, by: BY }, { onLeave: "detach" });
+    const events = planner.resumeStream(
+      token,
+      decisionOf(value),
+      { tenant, by: PERSON, user: PERSON },
+      { onLeave: "detach" },
+    );
     this.#tell(runId, tenant, `{"at":${now()},"kind":"reading"}`);
     const first = events.next();
     try {
@@ -203,7 +206,7 @@ export class RunningFlow {
     if (planner === undefined)
       throw new Refusal("INPUT_INVALID", `"${name}" is a flow: a planner's run is steered alone`);
     try {
-      await planner.steer(runId, text, { tenant, by: BY });
+      await planner.steer(runId, text, { tenant, by: PERSON });
     } catch (error) {
       throw refusalOf(error);
     }

@@ -1,6 +1,7 @@
 import type { Question } from "@penguiflow/planner";
 import type { OpenPause } from "penguiflow";
 import type { OpenTicket } from "../ipc/messages.ts";
+import { PERSON } from "./person.ts";
 import type { ShownFlow } from "./running-flow.ts";
 
 /** Milliseconds for the sources of a planner to list their tools. */
@@ -12,7 +13,7 @@ export async function openTickets({ flow, planner }: ShownFlow): Promise<OpenTic
   const all: OpenTicket[] = [];
   for (const tenant of new Set(tickets.map((ticket) => ticket.tenant))) {
     const questions = new Map((await planner?.questions({ tenant }))?.map((question) => [question.token, question]));
-    const listed = await planner?.tools({ tenant }, AbortSignal.timeout(LIST_MS));
+    const listed = await planner?.tools({ tenant, user: PERSON }, AbortSignal.timeout(LIST_MS));
     const effects = new Map(listed?.tools.map(({ tool }) => [tool.name, tool.effects]));
     for (const ticket of tickets.filter((each) => each.tenant === tenant)) {
       const question = questions.get(ticket.token);

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { Planner, Tool } from "@penguiflow/planner";
-import type { ToolView } from "@penguiflow/playground/protocol";
+import type { ToolsView, ToolView } from "@penguiflow/playground/protocol";
 import type { AnyPlanner } from "../../project/find-flows.ts";
+import { PERSON } from "./person.ts";
 import { Refusal } from "./refusal.ts";
 
 /** A call of a tool that a page asks for. */
@@ -27,7 +28,7 @@ export async function modelThatCalls(
   tenant: string,
   { tool, args, allowWrites }: ToolWish,
 ): Promise<Model> {
-  const { tools } = await planner.tools({ tenant }, AbortSignal.timeout(LIST_MS));
+  const { tools } = await planner.tools({ tenant, user: PERSON }, AbortSignal.timeout(LIST_MS));
   const found = tools.find((one) => one.tool.name === tool)?.tool;
   if (found === undefined) throw new Refusal("TOOL_UNKNOWN", `Planner "${planner.name}" has no tool "${tool}"`);
   if (found.effects === "writes" && !allowWrites)
@@ -79,17 +80,23 @@ function textParts(text: string) {
   ];
 }
 
-/** Describes a planner's tools, with the sources that cannot be reached. */
-export async function toolsOf(planner: AnyPlanner, tenant: string) {
-  const { tools, unavailable } = await planner.tools({ tenant }, AbortSignal.timeout(LIST_MS));
+/** Describes a planner's tools, with the state of its sources. */
+export async function toolsOf(planner: AnyPlanner, tenant: string): Promise<ToolsView> {
+  const { tools, sources } = await planner.tools({ tenant, user: PERSON }, AbortSignal.timeout(LIST_MS));
   const { name: flow } = planner;
-  const listed = new Set(tools.map(({ source }) => source).filter((source) => source !== ""));
+  const names = new Set(tools.map(({ tool }) => tool.name));
   return {
     tools: tools.map(({ tool, source }) => viewOf(tool, flow, source)),
-    sources: [
-      ...[...listed].map((name) => ({ name, flow, state: "listed" as const })),
-      ...unavailable.map((name) => ({ name, flow, state: "failed" as const, error: "The source cannot be reached" })),
-    ],
+    sources: sources.map(({ name, state, reason }) => {
+      const signIn = `${name}_sign_in`;
+      return {
+        name,
+        flow,
+        state,
+        ...(reason !== undefined && { error: reason }),
+        ...(state === "sign-in" && names.has(signIn) && { signIn }),
+      };
+    }),
   };
 }
 

@@ -60,6 +60,9 @@ export class Backlog {
       case "thread":
         this.#latest.set(`thread ${item.thread}`, item);
         return;
+      case "entry":
+        this.#latest.set(`entry ${item.flow}`, item);
+        return;
       case "hello":
       case "overlay":
       case "pause":

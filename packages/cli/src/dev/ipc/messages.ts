@@ -1,6 +1,13 @@
 import type { Effects, FlowStats, GraphJson } from "penguiflow";
 import type { Finding } from "penguiflow/lint";
-import type { Attachment, CancelReport, MemoryView, Overlay, ToolsView } from "@penguiflow/playground/protocol";
+import type {
+  Attachment,
+  CancelReport,
+  MemoryEdit,
+  MemoryView,
+  Overlay,
+  ToolsView,
+} from "@penguiflow/playground/protocol";
 
 /** A flow of the project, as its process describes it. */
 export interface LoadedFlow {
@@ -118,7 +125,18 @@ export type Ask =
   | ({ readonly type: "resume"; readonly token: string; readonly value: unknown } & OfRun)
   | { readonly type: "stats"; readonly flow: string }
   | { readonly type: "memory"; readonly flow: string; readonly tenant: string; readonly thread: string }
+  /** Replaces an item of a thread's memory; without `edit`, removes it. */
+  | {
+      readonly type: "editMemory";
+      readonly flow: string;
+      readonly tenant: string;
+      readonly thread: string;
+      readonly at: number;
+      readonly edit: MemoryEdit | undefined;
+    }
   | { readonly type: "tools"; readonly flow: string }
+  /** Ends the connections of a source of tools. */
+  | { readonly type: "reconnect"; readonly flow: string; readonly source: string }
   | ({
       readonly type: "callTool";
       readonly tool: string;
@@ -146,7 +164,9 @@ export interface Answers {
   readonly resume: null;
   readonly stats: FlowStats | undefined;
   readonly memory: MemoryView;
+  readonly editMemory: null;
   readonly tools: ToolsView;
+  readonly reconnect: null;
   readonly callTool: null;
   readonly agui: AguiAnswer;
   readonly aguiNext: string | null;

@@ -1,4 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
+import type { ErrorPayload } from "penguiflow";
 import type { RunSummary } from "@penguiflow/playground/protocol";
 import type { Begun, Fact, RunFact } from "../ipc/fact.ts";
 import { ApiError } from "../server/api-error.ts";
@@ -38,6 +39,8 @@ export interface RunsEvents {
   onRun(summary: RunSummary): void;
   isDurable(flow: string): boolean;
   countPauses(place: RunPlace): number;
+  /** Whether it waits at an entry that is held. */
+  isHeld(place: RunPlace): boolean;
 }
 
 /** The runs: live ones in memory, all of them in the store. */
@@ -61,11 +64,22 @@ export class Runs {
     this.rows.prune(RETENTION, Date.now());
   }
 
-  /** Begins a run that a page has asked for. */
-  begin(place: RunPlace, begun: Begun, child: Child): void {
+  /** Begins a run that a page has asked for; without a process while its message is held. */
+  begin(place: RunPlace, begun: Begun, child: Child | undefined): void {
     const live = this.#create(place, child);
     this.#take(live, { at: Date.now(), kind: "begun", begun });
     this.#write([live]);
+  }
+
+  /** Ends a run that has begun nowhere: its message was held. */
+  endHeld(place: RunPlace, state: "cancelled" | "failed", error?: ErrorPayload): void {
+    const live = this.#live.get(keyOf(place));
+    if (live === undefined) return;
+    if (error !== undefined) this.#take(live, { at: Date.now(), kind: "failed", error });
+    live.run.end(state, Date.now());
+    this.#notify(live, { parts: [], steps: [], isOther: true });
+    this.#write([live]);
+    this.#tell(live);
   }
 
   /** Forgets a run that was refused. */
@@ -138,8 +152,8 @@ export class Runs {
     };
   }
 
-  /** Tells a run's pages that its pauses are others. */
-  pausesChanged(place: RunPlace): void {
+  /** Tells a run's pages that its pauses are others, or that its message is held no more. */
+  waitsChanged(place: RunPlace): void {
     const live = this.#live.get(keyOf(place));
     if (live === undefined) return;
     this.#notify(live, { parts: [], steps: [], isOther: true });
@@ -148,7 +162,8 @@ export class Runs {
   }
 
   summaryOf({ run }: Pick<OpenRun, "run">): RunSummary {
-    return run.summary(run.isOver ? 0 : this.#events.countPauses(run.place));
+    const summary = run.summary(run.isOver ? 0 : this.#events.countPauses(run.place));
+    return this.#events.isHeld(run.place) ? { ...summary, isHeld: true } : summary;
   }
 
   #liveOf(place: RunPlace, fact: Fact, child: Child): LiveRun | undefined {
@@ -177,7 +192,7 @@ export class Runs {
     return this.#ownInSecond <= MAX_OWN_A_SECOND;
   }
 
-  #create(place: RunPlace, child: Child): LiveRun {
+  #create(place: RunPlace, child: Child | undefined): LiveRun {
     const isDurable = this.#events.isDurable(place.flow);
     const run = new RunBuilder(place, isDurable);
     const key = this.rows.insert(place, run.summary(), isDurable);
@@ -236,7 +251,8 @@ export class Runs {
   }
 
   #closeLost(lost: readonly StoredRun[]): void {
-    for (const { key, summary, isLossy } of lost) {
+    for (const { key, summary: known, isLossy } of lost) {
+      const { isHeld: _, ...summary } = known;
       const ended: RunSummary = { ...summary, state: "lost", openPauses: 0, endedAt: summary.endedAt ?? Date.now() };
       this.rows.update(key, ended, true, isLossy);
     }

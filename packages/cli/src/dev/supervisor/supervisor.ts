@@ -6,6 +6,7 @@ import { Feed } from "../feed/feed.ts";
 import type { RunFact } from "../ipc/fact.ts";
 import type { DevSettings, Fault, LoadedFlow, OpenTicket } from "../ipc/messages.ts";
 import { Mask } from "../ipc/secrets.ts";
+import { Entries } from "../runs/entries.ts";
 import { Pauses } from "../runs/pauses.ts";
 import { ToolTallies } from "../runs/tool-tallies.ts";
 import { Runs } from "../runs/runs.ts";
@@ -41,6 +42,7 @@ export class Supervisor implements AsyncDisposable {
   readonly threads: Threads;
   readonly pauses = new Pauses();
   readonly feed = new Feed();
+  readonly entries = new Entries((flow) => this.feed.tell({ type: "entry", flow, ...this.entries.view(flow) }));
   readonly logs: LogLines;
   readonly tallies = new ToolTallies();
   readonly #database: DatabaseSync;
@@ -61,6 +63,7 @@ export class Supervisor implements AsyncDisposable {
       {
         onRun: (run) => this.feed.tell({ type: "run", run }),
         isDurable: (flow) => this.#flows.get(flow)?.isDurable ?? false,
+        isHeld: ({ flow, runId }) => this.entries.has(flow, runId),
         countPauses: ({ flow, runId }) => this.pauses.list({ flow, runId }).length,
       },
       options.isOwner ?? true,
@@ -171,6 +174,7 @@ export class Supervisor implements AsyncDisposable {
       nodeCount: graph.nodes.length,
       findingCount: findings.length,
       openPauses: this.pauses.list({ flow: name }).length,
+      ...(this.entries.isHeld(name) && { held: this.entries.view(name).waiting }),
       ...(exported !== undefined && { exported }),
     };
   }
@@ -185,6 +189,11 @@ export class Supervisor implements AsyncDisposable {
     if (child === undefined)
       throw new ApiError("FLOW_NOT_RUNNING", "No code of the project runs: it is loading, or does not load");
     return child;
+  }
+
+  /** @throws ApiError `FLOW_NOT_RUNNING` */
+  requireCode(): void {
+    void this.child;
   }
 
   /** Ends everything. Runs have so many milliseconds to end. */
@@ -216,7 +225,7 @@ export class Supervisor implements AsyncDisposable {
       const tickets = JSON.parse(message.tickets) as readonly OpenTicket[];
       const isDurable = this.#flows.get(message.flow)?.isDurable ?? false;
       const changed = this.pauses.replace(message.flow, tickets, child, isDurable);
-      for (const place of changed) this.runs.pausesChanged(place);
+      for (const place of changed) this.runs.waitsChanged(place);
       if (changed.length > 0) this.feed.tell({ type: "pause", open: this.pauses.size });
       return;
     }

@@ -53,12 +53,18 @@ export function Turn(props: {
             part={part}
             isLast={index === turn.parts.length - 1}
             isGoingOn={run.state === "running"}
+            isOver={!isOpen(run)}
             pause={part.type === "call" ? pauses.find((pause) => pause.callId === part.callId) : undefined}
           />
         ))}
         {pauses.filter(isLoose).map((pause) => (
           <ApprovalCard key={pause.id} pause={pause} />
         ))}
+        {run.isHeld === true ? (
+          <p class="quiet small">
+            Held: it waits at the entry of <a href={pathTo("flows", run.flow)}>{run.flow}</a>.
+          </p>
+        ) : null}
         <Ending turn={turn} report={props.report} />
         {props.steps === undefined ? null : <StepStrip steps={props.steps} />}
       </div>
@@ -137,16 +143,17 @@ interface PartProps {
   readonly part: TurnPart;
   readonly isLast: boolean;
   readonly isGoingOn: boolean;
+  readonly isOver: boolean;
   readonly pause: PauseView | undefined;
 }
 
 /** A part of an answer. One that has not changed is not rendered again. */
-function Part({ part, isLast, isGoingOn, pause }: PartProps) {
+function Part({ part, isLast, isGoingOn, isOver, pause }: PartProps) {
   const isWriting = isLast && isGoingOn;
-  return useMemo(() => showPart(part, isWriting, pause), [part, isWriting, pause]);
+  return useMemo(() => showPart(part, isWriting, isOver, pause), [part, isWriting, isOver, pause]);
 }
 
-function showPart(part: TurnPart, isWriting: boolean, pause: PauseView | undefined) {
+function showPart(part: TurnPart, isWriting: boolean, isOver: boolean, pause: PauseView | undefined) {
   switch (part.type) {
     case "text":
       return (
@@ -168,7 +175,10 @@ function showPart(part: TurnPart, isWriting: boolean, pause: PauseView | undefin
     case "steer":
       return (
         <p class="steer" data-state={part.state}>
-          <span class="tag">{part.state === "read" ? "steered" : "queued, not read yet"}</span> {part.text}
+          <span class="tag">
+            {part.state === "read" ? "steered" : isOver ? "not read: the run had ended" : "queued, not read yet"}
+          </span>{" "}
+          {part.text}
         </p>
       );
     case "result":

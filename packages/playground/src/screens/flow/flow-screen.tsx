@@ -18,6 +18,7 @@ import { flows, isReadOnly, reload } from "../../store/project.ts";
 import type { ScreenProps } from "../registry.ts";
 import { Deadlock } from "./deadlock.tsx";
 import { Drawer } from "./drawer.tsx";
+import { EntryStrip, useEntry } from "./entry-strip.tsx";
 import { EventList } from "./event-list.tsx";
 import { ExportMenu } from "./export-menu.tsx";
 import { FigureStrip } from "./figure-strip.tsx";
@@ -57,6 +58,7 @@ function layoutOf(): LayoutOptions {
 function Live({ view, drawn }: { readonly view: FlowView; readonly drawn: DrawnGraph }) {
   const watched = useMemo(() => watchFlow(view, drawn), [drawn]);
   useEffect(() => watched.stop, [watched]);
+  const entry = useEntry(view.name);
   const shown = query.value.get("show") ?? undefined;
   const selected = query.value.get("node") ?? undefined;
   const show = (what: string): void =>
@@ -92,6 +94,17 @@ function Live({ view, drawn }: { readonly view: FlowView; readonly drawn: DrawnG
         <button type="button" class="button" aria-pressed={shown === "table"} onClick={() => show("table")}>
           Table <KeyHint keys="t" />
         </button>
+        {isReadOnly.value || entry.held !== undefined ? null : (
+          <button
+            type="button"
+            class="button"
+            aria-label="Hold the entry"
+            title="Messages of the pages and of AG-UI wait before the flow"
+            onClick={entry.turn}
+          >
+            <Icon name="pause" /> Hold <KeyHint keys="e" />
+          </button>
+        )}
         {isReadOnly.value ? null : (
           <button type="button" class="button primary" aria-pressed={shown === "send"} onClick={() => show("send")}>
             <Icon name="play" /> Send something in <KeyHint keys="s" />
@@ -99,6 +112,7 @@ function Live({ view, drawn }: { readonly view: FlowView; readonly drawn: DrawnG
         )}
       </Header>
       <FigureStrip watched={watched} />
+      <EntryStrip entry={entry} />
       <div class="flow-stage">
         <div class="flow-main">
           <Deadlock watched={watched} flow={view.name} />

@@ -1,13 +1,16 @@
+import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { api } from "../../api/routes.ts";
 import { Empty } from "../../parts/empty.tsx";
 import { ago, count, plural, shortId } from "../../parts/figures.ts";
+import { focusOnMount } from "../../parts/focus-on-mount.tsx";
 import { Header } from "../../parts/header.tsx";
+import { Icon } from "../../parts/icon.tsx";
 import { Problem } from "../../parts/problem.tsx";
 import { useLoaded } from "../../parts/use-loaded.tsx";
 import { pathTo } from "../../routing/route-pattern.ts";
-import type { MemoryView } from "../../protocol.ts";
-import { onRun } from "../../store/project.ts";
+import type { MemoryEdit, MemoryView } from "../../protocol.ts";
+import { isReadOnly, onRun } from "../../store/project.ts";
 import type { ScreenProps } from "../registry.ts";
 import { fullness, KIND_NOTES, KIND_WORDS } from "./memory-budget.ts";
 
@@ -82,13 +85,14 @@ function Memory({ id }: { readonly id: string }) {
           ]}
         />
       ) : (
-        <Content view={value} error={error} again={again} />
+        <Content thread={id} view={value} error={error} again={again} />
       )}
     </>
   );
 }
 
 function Content(props: {
+  readonly thread: string;
   readonly view: MemoryView | undefined;
   readonly error: unknown;
   readonly again: () => void;
@@ -100,7 +104,7 @@ function Content(props: {
       {view === undefined ? null : (
         <>
           <Budget view={view} />
-          <Items view={view} />
+          <Items view={view} thread={props.thread} again={props.again} />
         </>
       )}
     </div>
@@ -146,7 +150,13 @@ function Names({ title, names }: { readonly title: string; readonly names: reado
   );
 }
 
-function Items({ view }: { readonly view: MemoryView }) {
+interface ItemsProps {
+  readonly view: MemoryView;
+  readonly thread: string;
+  readonly again: () => void;
+}
+
+function Items({ view, thread, again }: ItemsProps) {
   if (view.items.length === 0) {
     return (
       <Empty
@@ -158,20 +168,132 @@ function Items({ view }: { readonly view: MemoryView }) {
   }
   return (
     <ol class="card rows">
-      {view.items.map((item, index) => (
-        <li key={index} class="memory-item" data-kind={item.kind}>
-          <div>
-            <span class="memory-kind">
-              <i class={`memory-${item.kind}`} aria-hidden="true" />
-              {KIND_WORDS[item.kind]}
-            </span>
-            <span class="num quiet small">{count(item.tokens)} tok</span>
-          </div>
-          <p>{item.text}</p>
-          {item.why === undefined ? null : <p class="memory-why">{item.why}</p>}
-          {item.kind === "turn" ? null : <p class="quiet small">{KIND_NOTES[item.kind]}</p>}
-        </li>
+      {view.items.map((item) => (
+        <Item key={item.at} item={item} thread={thread} again={again} />
       ))}
     </ol>
+  );
+}
+
+function Item(props: {
+  readonly item: MemoryView["items"][number];
+  readonly thread: string;
+  readonly again: () => void;
+}) {
+  const { item, thread } = props;
+  const draft = useSignal<MemoryEdit | undefined>(undefined);
+  const isForgetting = useSignal(false);
+  const error = useSignal<unknown>(undefined);
+  const what = KIND_WORDS[item.kind];
+  async function change(action: Promise<unknown>): Promise<void> {
+    try {
+      error.value = undefined;
+      await action;
+      draft.value = undefined;
+      props.again();
+    } catch (cause) {
+      error.value = cause;
+    }
+    isForgetting.value = false;
+  }
+  return (
+    <li class="memory-item" data-kind={item.kind}>
+      <div>
+        <span class="memory-kind">
+          <i class={`memory-${item.kind}`} aria-hidden="true" />
+          {what}
+        </span>
+        <span class="memory-tools">
+          {isReadOnly.value || draft.value !== undefined ? null : isForgetting.value ? (
+            <>
+              <button type="button" class="button quiet small" onClick={() => (isForgetting.value = false)}>
+                Keep it
+              </button>
+              <button
+                type="button"
+                class="button danger small"
+                onClick={() => void change(api.forget(thread, item.at))}
+              >
+                {item.kind === "summary" ? "Forget it, and the turns in it" : "Forget it"}
+              </button>
+            </>
+          ) : (
+            <>
+              <Tool icon="edit" label={`Edit the ${what} item`} run={() => (draft.value = item.edit)} />
+              <Tool icon="trash" label={`Forget the ${what} item`} run={() => (isForgetting.value = true)} />
+            </>
+          )}
+          <span class="num quiet small">{count(item.tokens)} tok</span>
+        </span>
+      </div>
+      {draft.value === undefined ? (
+        <p>{item.text}</p>
+      ) : (
+        <EditForm
+          edit={draft.value}
+          onChange={(edit) => (draft.value = edit)}
+          close={() => (draft.value = undefined)}
+          save={(edit) => void change(api.editMemory(thread, item.at, edit))}
+        />
+      )}
+      {error.value === undefined ? null : <Problem error={error.value} />}
+      {item.why === undefined ? null : <p class="memory-why">{item.why}</p>}
+      {item.kind === "turn" ? null : <p class="quiet small">{KIND_NOTES[item.kind]}</p>}
+    </li>
+  );
+}
+
+function Tool(props: { readonly icon: "edit" | "trash"; readonly label: string; readonly run: () => void }) {
+  return (
+    <button type="button" class="button quiet small" aria-label={props.label} title={props.label} onClick={props.run}>
+      <Icon name={props.icon} size={14} />
+    </button>
+  );
+}
+
+const LABELS: Readonly<Record<string, string>> = { user: "Said by the user", answer: "Answer", summary: "Summary" };
+
+/** The texts of an item, to be changed. The next model call sees what is saved. */
+function EditForm(props: {
+  readonly edit: MemoryEdit;
+  readonly onChange: (edit: MemoryEdit) => void;
+  readonly close: () => void;
+  readonly save: (edit: MemoryEdit) => void;
+}) {
+  const { edit } = props;
+  return (
+    <form
+      class="memory-edit"
+      onSubmit={(event) => {
+        event.preventDefault();
+        props.save(edit);
+      }}
+      onKeyDown={(event) => {
+        if (event.key !== "Escape") return;
+        event.stopPropagation();
+        props.close();
+      }}
+    >
+      {Object.entries(edit).map(([name, text], index) => (
+        <label key={name}>
+          <span class="label">{LABELS[name]}</span>
+          <textarea
+            class="field"
+            rows={3}
+            {...(index === 0 ? { ref: focusOnMount } : {})}
+            value={text}
+            onInput={(event) => props.onChange({ ...edit, [name]: event.currentTarget.value })}
+          />
+        </label>
+      ))}
+      <div>
+        <button type="button" class="button quiet" onClick={props.close}>
+          Back
+        </button>
+        <button type="submit" class="button primary">
+          Save
+        </button>
+      </div>
+    </form>
   );
 }

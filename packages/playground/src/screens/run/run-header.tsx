@@ -25,6 +25,14 @@ export function RunHeader({ run }: { readonly run: RunView }) {
       failure.value = error;
     }
   };
+  const letGo = async (): Promise<void> => {
+    failure.value = undefined;
+    try {
+      await api.changeEntry(run.flow, { letGo: "run", run: run.id });
+    } catch (error) {
+      failure.value = error;
+    }
+  };
   const figures = [
     run.tenant,
     run.durationMs === undefined ? `began ${ago(run.startedAt)}` : span(run.durationMs),
@@ -96,6 +104,17 @@ export function RunHeader({ run }: { readonly run: RunView }) {
             <strong>{run.error.code}</strong> {run.error.node === undefined ? "" : `at ${run.error.node}: `}
             {run.error.message}
           </span>
+        </p>
+      )}
+      {run.isHeld !== true ? null : (
+        <p class="run-paused">
+          <Icon name="pause" /> Its message waits: the entry of <a href={pathTo("flows", run.flow)}>{run.flow}</a> is
+          held.
+          {isReadOnly.value ? null : (
+            <button type="button" class="button" onClick={() => void letGo()}>
+              Let it go
+            </button>
+          )}
         </p>
       )}
       {run.openPauses === 0 ? null : (

@@ -1,13 +1,16 @@
+import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { api } from "../../api/routes.ts";
 import { Empty } from "../../parts/empty.tsx";
 import { count, plural, span } from "../../parts/figures.ts";
 import { Header } from "../../parts/header.tsx";
+import { Icon, type IconName } from "../../parts/icon.tsx";
 import { Problem } from "../../parts/problem.tsx";
 import { useLoaded } from "../../parts/use-loaded.tsx";
 import { pathTo } from "../../routing/route-pattern.ts";
-import { reload } from "../../store/project.ts";
-import type { ToolsView, ToolView } from "../../protocol.ts";
+import { go } from "../../routing/router.ts";
+import { isReadOnly, reload } from "../../store/project.ts";
+import type { SourceView, ToolsView, ToolView } from "../../protocol.ts";
 import type { ScreenProps } from "../registry.ts";
 import { groupsOf, type ToolGroup } from "./tool-groups.ts";
 import { Rules } from "./rules.tsx";
@@ -44,7 +47,61 @@ export function Screen({ params }: ScreenProps) {
 
 function noteOf({ tools, sources }: ToolsView): string {
   const failed = sources.filter((source) => source.state === "failed").length;
-  return `${plural(tools.length, "tool")}${failed === 0 ? "" : ` · ${plural(failed, "source")} cannot be reached`}`;
+  const signedOut = sources.filter((source) => source.state === "sign-in").length;
+  return [
+    plural(tools.length, "tool"),
+    ...(failed === 0 ? [] : [`${plural(failed, "source")} cannot be reached`]),
+    ...(signedOut === 0 ? [] : [`${plural(signedOut, "source")} to sign in to`]),
+  ].join(" · ");
+}
+
+const STATES: Readonly<Record<SourceView["state"], readonly [tone: string, icon: IconName, words: string]>> = {
+  listed: ["tone-completed", "check", "connected"],
+  failed: ["tone-failed", "cross", "cannot be reached"],
+  "sign-in": ["tone-paused", "pause", "needs a sign-in"],
+};
+
+/** The state of a source, and the ways to change it: connect anew, or sign in, which becomes a run that asks. */
+function SourceState({ from, again }: { readonly from: SourceView; readonly again: () => void }) {
+  const error = useSignal<unknown>(undefined);
+  const [tone, icon, words] = STATES[from.state];
+  const { signIn } = from;
+  const attempt = async (action: () => Promise<unknown>): Promise<void> => {
+    try {
+      error.value = undefined;
+      await action();
+    } catch (cause) {
+      error.value = cause;
+    }
+  };
+  const reconnect = async (): Promise<void> => {
+    await api.reconnect(from.name, from.flow);
+    again();
+  };
+  const connect = async (tool: string): Promise<void> => {
+    const { runId } = await api.callTool(tool, { flow: from.flow, args: {} });
+    go(pathTo("runs", from.flow, runId));
+  };
+  return (
+    <>
+      <span class={`badge ${tone}`}>
+        <Icon name={icon} size={12} /> {words}
+      </span>
+      {isReadOnly.value ? null : (
+        <span class="tool-source">
+          {signIn === undefined ? null : (
+            <button type="button" class="button primary" onClick={() => void attempt(() => connect(signIn))}>
+              Sign in
+            </button>
+          )}
+          <button type="button" class="button quiet" onClick={() => void attempt(reconnect)}>
+            <Icon name="again" size={14} /> Reconnect
+          </button>
+        </span>
+      )}
+      {error.value === undefined ? null : <Problem error={error.value} />}
+    </>
+  );
 }
 
 function Group(props: {
@@ -58,9 +115,9 @@ function Group(props: {
       <header>
         <h2>{group.source === "code" ? "In code" : group.source}</h2>
         <span class="quiet small">{group.flow}</span>
-        {group.error === undefined ? null : <span class="badge tone-failed">cannot be reached</span>}
+        {group.from === undefined ? null : <SourceState from={group.from} again={props.again} />}
       </header>
-      {group.error === undefined ? null : <Problem error={group.error} again={props.again} />}
+      {group.from?.state === "failed" ? <Problem error={group.from.error ?? "The source gave no reason"} /> : null}
       {group.tools.length === 0 ? null : (
         <ul class="card rows">
           {group.tools.map((tool) => (
