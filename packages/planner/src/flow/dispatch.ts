@@ -68,10 +68,10 @@ export function straightCall(
   before: Loop,
   turn: readonly TurnPart[],
 ): Call | undefined {
+  const listing = gate.open;
   const part = turn.find((each) => each.type === "call");
-  if (part === undefined || turn.some((each) => each.type === "call" && each !== part)) return undefined;
-  const listing = gate.visible(whoOf(before, ctx), before.unavailable, ctx);
-  if (listing instanceof Promise) return undefined;
+  if (listing === undefined || part === undefined) return undefined;
+  if (turn.some((each) => each.type === "call" && each !== part)) return undefined;
   const admitted = gate.admitAtOnce(part, listing);
   if (admitted === undefined || admitted.listed.source.name !== "") return undefined;
   if (admitted.listed.tool.background === true) return undefined;

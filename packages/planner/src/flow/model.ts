@@ -4,7 +4,7 @@ import type { Ending, Entry, EntryInit } from "../plan/entry.ts";
 import type { Call, Loop, Recorded, Turned } from "../plan/loop-state.ts";
 import type { PromptPart } from "../plan/log-item.ts";
 import { verdictOf } from "../plan/verdict.ts";
-import { heardSince } from "./background.ts";
+import { type Heard, heardSince } from "./background.ts";
 import { partsOf, textOf } from "./begin.ts";
 import { straightCall } from "./dispatch.ts";
 import { askModel, type Said } from "./model-call.ts";
@@ -40,13 +40,10 @@ export function modelNode(parts: PlannerParts): LoopNode {
     const taken = takeStep(loop, ctx);
     const which = typeof taken === "string" ? taken : undefined;
     if (which !== undefined && onExhausted === "stop") return { loop, end: { status: "exhausted", which } };
-    const told = [...(late?.told ?? []), ...heard.said].map((one): Entry => ({
-      ...one,
-      at: clock.epochNow(),
-      step: step - 1,
-    }));
-    const read = await ctx.log.read<Entry>();
-    const entries = told.length === 0 ? read : [...read, ...told];
+    const { log } = ctx;
+    const read = await log.read<Entry>();
+    const told = toldOf(late, heard, clock.epochNow(), step - 1);
+    const entries = told === undefined ? read : [...read, ...told];
     const startedAt = clock.now();
     const isLast = which !== undefined;
     const said = await askModel({ parts, ctx, loop, entries, isLast });
@@ -54,14 +51,14 @@ export function modelNode(parts: PlannerParts): LoopNode {
     const { tokensIn, tokensOut, costUsd } = turn;
     spend(ctx, { tokens: tokensIn + tokensOut, costUsd }, typeof taken === "string" ? undefined : taken);
     const ms = clock.now() - startedAt;
-    const { model, provider } = said.asked;
+    const { modelId: model, provider } = said.model;
     ctx.tell({ type: "app.planner.step", data: { step, model, provider, tokensIn, tokensOut, costUsd, ms } });
     // the model sees its own words, in `parts`; steps and events have what the policies let pass
     const text = screened === undefined ? turn.text : screened.text;
     const at = clock.epochNow();
     const entry = turnEntry(said, { at, step, text, ms, attempt: ctx.attempt });
     const compacted = said.compacted.map((each): Entry => ({ ...each, at, step }));
-    const next = afterCall(loop, turn, await ctx.log.append([...told, ...compacted, entry]));
+    const next = afterCall(loop, turn, await log.append([...(told ?? []), ...compacted, entry]));
     if (which !== undefined) return { loop: next, end: { status: "exhausted", which, ...(text !== "" && { text }) } };
     if (screened !== undefined) return { loop: next, screened };
     return straightCall(parts, ctx, next, turn.parts) ?? { loop: next };
@@ -119,8 +116,14 @@ async function shown(
   return { said };
 }
 
+/** Returns the entries of what the model is told with its next call, if there is something. */
+function toldOf(late: Heard | undefined, { said }: Steered, at: number, step: number): readonly Entry[] | undefined {
+  if (late === undefined && said.length === 0) return undefined;
+  return [...(late?.told ?? []), ...said].map((one): Entry => ({ ...one, at, step }));
+}
+
 function turnEntry(
-  { turn, asked: { model, provider } }: Said,
+  { turn, model: { modelId: model, provider } }: Said,
   { at, step, text, ms, attempt }: Pick<Extract<Entry, { type: "turn" }>, "at" | "step" | "text" | "ms" | "attempt">,
 ): Entry {
   const { parts, finish, problem, tokensIn, tokensOut, costUsd } = turn;

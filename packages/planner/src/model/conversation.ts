@@ -35,7 +35,7 @@ export class Conversation {
       const turn = turnOf(entry, this.#late);
       if (turn !== undefined) this.turns.push(turn);
     }
-    this.isWhole = addTurns(this.messages, from === 0 ? this.turns : this.turns.slice(from));
+    this.isWhole = addTurns(this.messages, this.turns, from);
     this.#length = entries.length;
     this.#last = entries.at(-1);
   }
