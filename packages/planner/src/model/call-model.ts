@@ -116,7 +116,10 @@ const generate: Ask<LanguageModelV4GenerateResult> = (model, options) => model.d
 
 const openStream: Ask<LanguageModelV4StreamResult> = (model, options) => model.doStream(options);
 
-const streamOf = ({ stream }: LanguageModelV4StreamResult, options: LanguageModelV4CallOptions) => ({ stream, options });
+const streamOf = ({ stream }: LanguageModelV4StreamResult, options: LanguageModelV4CallOptions) => ({
+  stream,
+  options,
+});
 
 /**
  * Asks a model, and reads what it gives. Stops waiting when the signal is aborted: some models do not listen to it. It is
