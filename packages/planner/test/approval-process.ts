@@ -8,5 +8,5 @@ const store = await SqliteCheckpointStore.open({ file: checkpoints });
 const { planner } = approvalPlanner(store, (text) => appendFileSync(written, `${text}\n`));
 planner.start();
 const result = await planner.run("Write", { user: "bea", runId: "r" });
-console.log(result.status === "paused" ? result.questions[0]?.token : JSON.stringify(result));
+console.log(`token ${result.status === "paused" ? result.questions[0]?.token : JSON.stringify(result)}`);
 setInterval(() => {}, 1000);

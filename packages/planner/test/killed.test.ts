@@ -3,6 +3,8 @@ import { once } from "node:events";
 import { appendFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { afterAll, expect, test } from "vitest";
 import { SqliteCheckpointStore } from "@penguiflow/state-sqlite";
 import { approvalPlanner } from "./approval-planner.ts";
@@ -10,14 +12,22 @@ import { approvalPlanner } from "./approval-planner.ts";
 const folder = mkdtempSync(join(tmpdir(), "planner-killed-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+/** Reads the token that the program tells. The flow's log may tell more. */
+async function toldBy(output: Readable): Promise<string> {
+  const told = Promise.withResolvers<string>();
+  createInterface(output).on("line", (line) => {
+    if (line.startsWith("token ")) told.resolve(line.slice("token ".length));
+  });
+  return await told.promise;
+}
+
 test("case 23: a process that is killed while its run waits loses nothing; another answers, and the call runs once", async () => {
   const [checkpoints, written] = [join(folder, "checkpoints.db"), join(folder, "written.txt")];
   const program = join(import.meta.dirname, "approval-process.ts");
   const child = spawn(process.execPath, ["--conditions=@penguiflow/source", program, checkpoints, written], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  const [line] = (await once(child.stdout, "data")) as [Buffer];
-  const token = line.toString().trim();
+  const token = await toldBy(child.stdout);
   child.kill("SIGKILL");
   await once(child, "exit");
   const store = await SqliteCheckpointStore.open({ file: checkpoints });

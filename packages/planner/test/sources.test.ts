@@ -51,6 +51,18 @@ describe("sources", () => {
     expect([(await ends).map(({ status }) => status), most()]).toEqual([["completed", "completed", "completed"], 2]);
   });
 
+  test("a source whose list may change is asked for it once by each node that needs it", async () => {
+    let lists = 0;
+    const list = async () => {
+      lists += 1;
+      return [reads("look")];
+    };
+    const { planner: made } = planner([call("s_look", "a"), "Done"], { tools: [{ name: "s", list }] });
+    expect((await made.run("?")).status).toBe("completed");
+    // begin, model, dispatch and the tools of the call; the model again
+    expect(lists).toBe(5);
+  });
+
   test("a limit per caller leaves room for another caller", async () => {
     const { source, letGo, most } = counting({ perCaller: 1 });
     const { planner: made } = planner(

@@ -1,4 +1,5 @@
 import { type Context, type Message, node, type Schema, type SchemaResult } from "penguiflow";
+import { dropConversation } from "../model/conversation.ts";
 import type { Caller } from "../plan/caller.ts";
 import type { EntryInit } from "../plan/entry.ts";
 import { type Call, doneOf } from "../plan/loop-state.ts";
@@ -17,6 +18,7 @@ import type { Answered, Asked } from "./people.ts";
  */
 export function askNode(parts: PlannerParts): LoopNode {
   const handler = async ({ payload: call }: Message<Call>, ctx: Context): Promise<void> => {
+    dropConversation(call.loop.budget);
     const who = whoOf(call.loop, ctx);
     const listing = await parts.gate.visible(who, call.loop.unavailable, ctx);
     const listed = listing.tools.get(call.tool);

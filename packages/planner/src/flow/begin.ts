@@ -36,7 +36,7 @@ export function beginNode(parts: PlannerParts): LoopNode {
     const verdict = await verdictOf(policies, { at: "prompt", text: textOf(prompt), caller });
     const replaced = typeof verdict === "object" && "replace" in verdict ? verdict.replace : prompt;
     const entries: EntryInit[] = [
-      ...(catalogue.isFixed ? [] : [{ type: "catalogue" as const, digests: await digestsOf(listing) }]),
+      ...(catalogue.fixed !== undefined ? [] : [{ type: "catalogue" as const, digests: await digestsOf(listing) }]),
       ...(remembered === undefined ? [] : [memoryEntry(remembered)]),
       { type: "said", parts: partsOf(replaced) },
     ];

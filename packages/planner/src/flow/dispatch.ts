@@ -68,10 +68,9 @@ export function straightCall(
   before: Loop,
   turn: readonly TurnPart[],
 ): Call | undefined {
-  const part = turn.find((each) => each.type === "call");
-  if (part === undefined || turn.some((each) => each.type === "call" && each !== part)) return undefined;
-  const listing = gate.visible(whoOf(before, ctx), before.unavailable, ctx);
-  if (listing instanceof Promise) return undefined;
+  const listing = gate.open;
+  const part = listing === undefined ? undefined : onlyCall(turn);
+  if (listing === undefined || part === undefined) return undefined;
   const admitted = gate.admitAtOnce(part, listing);
   if (admitted === undefined || admitted.listed.source.name !== "") return undefined;
   if (admitted.listed.tool.background === true) return undefined;
@@ -80,6 +79,16 @@ export function straightCall(
   const loop: Loop = { ...before, spent: { ...spent, toolCalls: spent.toolCalls + 1 } };
   const { callId, providerId, tool } = part;
   return callOf({ loop, of: 1, callId, providerId, tool }, admitted);
+}
+
+function onlyCall(turn: readonly TurnPart[]): CallPart | undefined {
+  let only: CallPart | undefined;
+  for (const part of turn) {
+    if (part.type !== "call") continue;
+    if (only !== undefined) return undefined;
+    only = part;
+  }
+  return only;
 }
 
 /** Checks all calls of a turn, and sends them on. */

@@ -1,4 +1,4 @@
-import type { LanguageModelV4Prompt } from "@ai-sdk/provider";
+import type { LanguageModelV4, LanguageModelV4Prompt } from "@ai-sdk/provider";
 import type { Context } from "penguiflow";
 import { callModel } from "../model/call-model.ts";
 import { compact, compactRange } from "../model/compact.ts";
@@ -38,31 +38,33 @@ export interface ModelCall {
   readonly isLast: boolean;
 }
 
-/** The model that was asked. */
-export interface AskedModel {
-  readonly model: string;
-  readonly provider: string;
-}
-
 /** Turn of a model call, and what it took. */
 export interface Said {
   readonly turn: ModelTurn;
-  readonly asked: AskedModel;
+  /** The model that was asked. */
+  readonly model: LanguageModelV4;
   /** The text as the policies let it pass; absent without policies. */
   readonly screened: Screened | undefined;
   readonly compacted: readonly Extract<EntryInit, { type: "compacted" }>[];
 }
 
 /** Calls the model; with fewer turns, once in a run, when they are too long for it. */
-export async function askModel(call: ModelCall): Promise<Said> {
-  const { parts, ctx, loop, entries, isLast } = call;
+export function askModel(call: ModelCall): Promise<Said> {
+  const { parts, ctx, loop, isLast } = call;
+  const { gate } = parts;
+  const listed = isLast ? NO_TOOLS : (gate.open ?? gate.visible(whoOf(loop, ctx), loop.unavailable, ctx));
+  return listed instanceof Promise ? listed.then((listing) => askWith(call, listing)) : askWith(call, listed);
+}
+
+/** Calls the model with the tools of a listing. */
+function askWith(call: ModelCall, listing: Listing): Promise<Said> {
+  const { parts, ctx, loop, entries } = call;
   // the messages of a run share the object of its limits, and no other run has it
   const conversation = conversationOf(loop.budget, entries);
   const { turns, compacted: before } = conversation;
   const { caller, path } = whoOf(loop, ctx);
   const step: StepInfo = { step: loop.spent.steps + 1, caller, path };
-  const listed = isLast ? NO_TOOLS : parts.gate.visible({ caller, path }, loop.unavailable, ctx);
-  const tools = toolsOf(listed instanceof Promise ? await listed : listed, entries);
+  const tools = toolsOf(listing, entries);
   const screen = parts.policies.length === 0 ? undefined : new Screen(parts.policies, caller, tellerOf(call));
   const model = parts.model(step);
   const ask = (left: readonly Turn[] | undefined): Promise<ModelTurn> =>
@@ -78,21 +80,24 @@ export async function askModel(call: ModelCall): Promise<Said> {
       askedBy: askingAttempt("step", ctx, path),
       onDelta: loop.streams ? onDeltaOf(ctx, screen) : undefined,
     });
-  let compacted = NOTHING_LEFT_OUT;
-  let turn: ModelTurn;
-  try {
-    turn = await ask(before === undefined ? undefined : compact(turns, before));
-  } catch (error) {
-    const isTooLong = error instanceof ModelError && error.code === "CONTEXT_TOO_LONG";
-    const range = isTooLong && before === undefined ? compactRange(turns) : undefined;
-    if (range === undefined) throw error;
-    compacted = [{ type: "compacted", ...range }];
-    turn = await ask(compact(turns, range));
-  }
-  const asked = { model: model.modelId, provider: model.provider };
-  if (screen === undefined) return { turn, asked, compacted, screened: undefined };
-  if (!loop.streams) await screen.add(turn.text);
-  return { turn, asked, compacted, screened: await screen.end() };
+  const said = ask(before === undefined ? undefined : compact(turns, before)).then(
+    (turn): Said => ({ turn, model, screened: undefined, compacted: NOTHING_LEFT_OUT }),
+    async (error: unknown): Promise<Said> => {
+      const isTooLong = error instanceof ModelError && error.code === "CONTEXT_TOO_LONG";
+      const range = isTooLong && before === undefined ? compactRange(turns) : undefined;
+      if (range === undefined) throw error;
+      const turn = await ask(compact(turns, range));
+      return { turn, model, screened: undefined, compacted: [{ type: "compacted", ...range }] };
+    },
+  );
+  return screen === undefined ? said : screenedBy(screen, said, loop.streams);
+}
+
+/** Shows an answer to the policies; as a whole, unless they have seen it sentence by sentence. */
+async function screenedBy(screen: Screen, saying: Promise<Said>, isShown: boolean): Promise<Said> {
+  const said = await saying;
+  if (!isShown) await screen.add(said.turn.text);
+  return { ...said, screened: await screen.end() };
 }
 
 function promptFor(

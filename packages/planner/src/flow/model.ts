@@ -1,14 +1,17 @@
-import { type Context, type FlowError, FlowErrorCode, type Message, node } from "penguiflow";
+import { type Context, type FlowError, FlowErrorCode, type Message, node, type Reservation } from "penguiflow";
 import { ModelError } from "../model/model-error.ts";
+import type { ModelTurn } from "../model/model-turn.ts";
+import type { PlanBudget } from "../plan/budget.ts";
 import type { Ending, Entry, EntryInit } from "../plan/entry.ts";
 import type { Call, Loop, Recorded, Turned } from "../plan/loop-state.ts";
 import type { PromptPart } from "../plan/log-item.ts";
 import { verdictOf } from "../plan/verdict.ts";
-import { heardSince } from "./background.ts";
+import { type Heard, heardSince } from "./background.ts";
 import { partsOf, textOf } from "./begin.ts";
 import { straightCall } from "./dispatch.ts";
 import { askModel, type Said } from "./model-call.ts";
 import { type LoopNode, modelPolicy, NODES, OWN_TOOLS, type PlannerParts, whoOf } from "./parts.ts";
+import type { Screened } from "./screen.ts";
 import { afterCall, spend, takeStep } from "./spend.ts";
 
 /** Name of the signal that steers a run. */
@@ -19,6 +22,8 @@ export interface Steering {
   readonly parts: readonly PromptPart[];
   readonly by: string;
 }
+
+type TurnEntry = Extract<Entry, { type: "turn" }>;
 
 /** Message of the node: the loop at its begin or after a repair, or the results of a turn's calls. */
 type Given = Loop | readonly Recorded[];
@@ -40,31 +45,15 @@ export function modelNode(parts: PlannerParts): LoopNode {
     const taken = takeStep(loop, ctx);
     const which = typeof taken === "string" ? taken : undefined;
     if (which !== undefined && onExhausted === "stop") return { loop, end: { status: "exhausted", which } };
-    const told = [...(late?.told ?? []), ...heard.said].map((one): Entry => ({
-      ...one,
-      at: clock.epochNow(),
-      step: step - 1,
-    }));
     const read = await ctx.log.read<Entry>();
-    const entries = told.length === 0 ? read : [...read, ...told];
+    const told = toldOf(late, heard, clock.epochNow(), step - 1);
+    const entries = told === undefined ? read : [...read, ...told];
     const startedAt = clock.now();
     const isLast = which !== undefined;
     const said = await askModel({ parts, ctx, loop, entries, isLast });
-    const { turn, screened } = said;
-    const { tokensIn, tokensOut, costUsd } = turn;
-    spend(ctx, { tokens: tokensIn + tokensOut, costUsd }, typeof taken === "string" ? undefined : taken);
-    const ms = clock.now() - startedAt;
-    const { model, provider } = said.asked;
-    ctx.tell({ type: "app.planner.step", data: { step, model, provider, tokensIn, tokensOut, costUsd, ms } });
-    // the model sees its own words, in `parts`; steps and events have what the policies let pass
-    const text = screened === undefined ? turn.text : screened.text;
-    const at = clock.epochNow();
-    const entry = turnEntry(said, { at, step, text, ms, attempt: ctx.attempt });
-    const compacted = said.compacted.map((each): Entry => ({ ...each, at, step }));
-    const next = afterCall(loop, turn, await ctx.log.append([...told, ...compacted, entry]));
-    if (which !== undefined) return { loop: next, end: { status: "exhausted", which, ...(text !== "" && { text }) } };
-    if (screened !== undefined) return { loop: next, screened };
-    return straightCall(parts, ctx, next, turn.parts) ?? { loop: next };
+    spendTurn(ctx, said.turn, typeof taken === "string" ? undefined : taken);
+    const at = await recordTurn(ctx, said, { at: clock.epochNow(), step, ms: clock.now() - startedAt }, told);
+    return nextOf(parts, ctx, afterCall(loop, said.turn, at), said, which);
   };
   return node(
     {
@@ -119,11 +108,60 @@ async function shown(
   return { said };
 }
 
+/** Returns the entries of what the model is told with its next call, if there is something. */
+function toldOf(late: Heard | undefined, { said }: Steered, at: number, step: number): readonly Entry[] | undefined {
+  if (late === undefined && said.length === 0) return undefined;
+  return [...(late?.told ?? []), ...said].map((one): Entry => ({ ...one, at, step }));
+}
+
+/** Spends what a turn has used. */
+function spendTurn(ctx: Context, { tokensIn, tokensOut, costUsd }: ModelTurn, taken: Reservation | undefined): void {
+  spend(ctx, { tokens: tokensIn + tokensOut, costUsd }, taken);
+}
+
+/** Decides where the run goes after a turn. */
+function nextOf(
+  parts: PlannerParts,
+  ctx: Context,
+  loop: Loop,
+  { turn, screened }: Said,
+  which: keyof PlanBudget | undefined,
+): Turned | Call {
+  if (which !== undefined) {
+    const text = shownText(turn, screened);
+    return { loop, end: { status: "exhausted", which, ...(text !== "" && { text }) } };
+  }
+  if (screened !== undefined) return { loop, screened };
+  return straightCall(parts, ctx, loop, turn.parts) ?? { loop };
+}
+
+/** Returns the text of a turn in steps and events: what the policies let pass. The model sees its own, in `parts`. */
+function shownText(turn: ModelTurn, screened: Screened | undefined): string {
+  return screened === undefined ? turn.text : screened.text;
+}
+
+/** Instant, number and duration of a model call. */
+type Took = Pick<TurnEntry, "at" | "step" | "ms">;
+
+/** Tells of a turn, and writes it into the log, behind what the model was told. Resolves with the length of the log. */
+function recordTurn(ctx: Context, said: Said, took: Took, told: readonly Entry[] | undefined): Promise<number> {
+  const { at, step, ms } = took;
+  const { modelId: model, provider } = said.model;
+  const { tokensIn, tokensOut, costUsd } = said.turn;
+  ctx.tell({ type: "app.planner.step", data: { step, model, provider, tokensIn, tokensOut, costUsd, ms } });
+  const entry = turnEntry(said, took, ctx.attempt);
+  if (told === undefined && said.compacted.length === 0) return ctx.log.append([entry]);
+  const compacted = said.compacted.map((each): Entry => ({ ...each, at, step }));
+  return ctx.log.append([...(told ?? []), ...compacted, entry]);
+}
+
 function turnEntry(
-  { turn, asked: { model, provider } }: Said,
-  { at, step, text, ms, attempt }: Pick<Extract<Entry, { type: "turn" }>, "at" | "step" | "text" | "ms" | "attempt">,
+  { turn, screened, model: { modelId: model, provider } }: Said,
+  { at, step, ms }: Took,
+  attempt: number,
 ): Entry {
   const { parts, finish, problem, tokensIn, tokensOut, costUsd } = turn;
+  const text = shownText(turn, screened);
   const tokens = tokensIn + tokensOut;
   const entry: Entry = {
     at,

@@ -163,13 +163,11 @@ interface Ready {
 /** Prepares a call: at once, unless something has to be fetched. */
 function prepared(parts: PlannerParts, source: ToolSource, call: Call, ctx: Context): Ready | Promise<Ready> {
   const { gate, catalogue } = parts;
-  const who = whoOf(call.loop, ctx);
-  const listing = gate.visible(who, call.loop.unavailable, ctx);
-  if (listing instanceof Promise || catalogue.givesCredentials) return fetched(parts, source, call, ctx);
-  const listed = listing.tools.get(call.tool);
-  const digest = listed === undefined ? "" : gate.digestOf(listed);
-  if (digest instanceof Promise) return fetched(parts, source, call, ctx);
-  return readyOf(parts, { source, call, ctx, who, listed: sameTool(call, listed, digest), credential: undefined });
+  const listing = gate.open;
+  if (listing === undefined || catalogue.givesCredentials) return fetched(parts, source, call, ctx);
+  // tools that never change have no digest
+  const listed = sameTool(call, listing.tools.get(call.tool), "");
+  return readyOf(parts, { source, call, ctx, who: whoOf(call.loop, ctx), listed, credential: undefined });
 }
 
 async function fetched(parts: PlannerParts, source: ToolSource, call: Call, ctx: Context): Promise<Ready> {

@@ -7,13 +7,14 @@ import type { TurnPart } from "../plan/log-item.ts";
  * passed over.
  */
 export function answerParts(content: readonly LanguageModelV4Content[], step: number): TurnPart[] {
-  const parts: TurnPart[] = [];
   const ids: string[] = [];
-  for (const said of content) {
-    const part = partOf(said, step, ids);
-    if (part !== undefined) parts.push(part);
-  }
-  return parts;
+  const parts = content.map((said) => partOf(said, step, ids));
+  // a list that grows keeps room for more, and this one stays in the log
+  return parts.every(isPart) ? parts : parts.filter(isPart);
+}
+
+function isPart(part: TurnPart | undefined): part is TurnPart {
+  return part !== undefined;
 }
 
 /** Converts a piece of what a model said. `ids` are the provider's ids of the calls before it, and gets its own. */

@@ -52,23 +52,18 @@ export function callModel(model: LanguageModelV4, request: ModelRequest): Promis
 }
 
 /** Asks a model for its turn as a whole. */
-async function generated(model: LanguageModelV4, request: ModelRequest): Promise<ModelTurn> {
-  const options = optionsOf(model, request);
-  const { content, finishReason, usage, response, structuredOutputText } = await asked(
-    model,
-    options,
-    request.signal,
-    generate,
-  );
-  const answer = { content, finish: finishReason, usage, modelId: response?.modelId, outputText: structuredOutputText };
-  return turnOf(model, request, options, answer);
+function generated(model: LanguageModelV4, request: ModelRequest): Promise<ModelTurn> {
+  return asked(model, request, generate, (result, options) => {
+    const { content, finishReason, usage, response, structuredOutputText: outputText } = result;
+    const answer = { content, finish: finishReason, usage, modelId: response?.modelId, outputText };
+    return turnOf(model, request, options, answer);
+  });
 }
 
 /** Asks a model for its turn, and tells it while the model speaks. */
 async function streamed(model: LanguageModelV4, request: ModelRequest, onDelta: OnDelta): Promise<ModelTurn> {
   const { signal, mode } = request;
-  const options = optionsOf(model, request);
-  const { stream } = await asked(model, options, signal, openStream);
+  const { stream, options } = await asked(model, request, openStream, streamOf);
   const heard = await readStream(model.modelId, stream, signal, mode === "json" ? withoutText(onDelta) : onDelta);
   const turn = turnOf(model, request, options, heard);
   // as one piece: an action is known once it is whole
@@ -121,14 +116,24 @@ const generate: Ask<LanguageModelV4GenerateResult> = (model, options) => model.d
 
 const openStream: Ask<LanguageModelV4StreamResult> = (model, options) => model.doStream(options);
 
-/** Asks a model, and stops waiting when the signal is aborted: some models do not listen to it. */
-function asked<Result>(
+const streamOf = ({ stream }: LanguageModelV4StreamResult, options: LanguageModelV4CallOptions) => ({
+  stream,
+  options,
+});
+
+/**
+ * Asks a model, and reads what it gives. Stops waiting when the signal is aborted: some models do not listen to it. It is
+ * one promise for each call, because a run makes as many as it has steps.
+ */
+function asked<Result, Read>(
   model: LanguageModelV4,
-  options: LanguageModelV4CallOptions,
-  signal: AbortSignal,
+  request: ModelRequest,
   ask: Ask<Result>,
-): Promise<Result> {
+  read: (result: Result, options: LanguageModelV4CallOptions) => Read,
+): Promise<Read> {
+  const { signal } = request;
   return new Promise((resolve, reject) => {
+    const options = optionsOf(model, request);
     const abort = (): void => reject(signal.reason as Error);
     const fail = (error: unknown): void => {
       signal.removeEventListener("abort", abort);
@@ -136,7 +141,11 @@ function asked<Result>(
     };
     const answer = (result: Result): void => {
       signal.removeEventListener("abort", abort);
-      resolve(result);
+      try {
+        resolve(read(result, options));
+      } catch (error) {
+        reject(error as Error);
+      }
     };
     signal.addEventListener("abort", abort, { once: true });
     try {

@@ -5,6 +5,9 @@ import type { Turn } from "../plan/log-item.ts";
 import { turnOf } from "../plan/projection.ts";
 import { addTurns } from "./prompt.ts";
 
+/** Where no result is late: nothing is added to it. */
+const NONE_LATE = new Map<string, LateResult>();
+
 /** A run as its model sees it: projected from the log, which it grows with. */
 export class Conversation {
   readonly turns: Turn[] = [];
@@ -15,8 +18,8 @@ export class Conversation {
   compacted: Extract<Entry, { type: "compacted" }> | undefined;
   /** Whether each call has its result. */
   isWhole = true;
-  /** Results of calls in the background, by call. */
-  readonly #late = new Map<string, LateResult>();
+  /** Results of calls in the background, by call; made with the first, because few runs have one. */
+  #late: Map<string, LateResult> | undefined;
   #length = 0;
   #last: Entry | undefined;
 
@@ -32,10 +35,11 @@ export class Conversation {
       const entry = entries[index] as Entry;
       if (entry.type === "memory") this.memory ??= entry;
       if (entry.type === "compacted") this.compacted ??= entry;
-      const turn = turnOf(entry, this.#late);
+      if (entry.type === "result" && entry.isLate === true) this.#late ??= new Map();
+      const turn = turnOf(entry, this.#late ?? NONE_LATE);
       if (turn !== undefined) this.turns.push(turn);
     }
-    this.isWhole = addTurns(this.messages, from === 0 ? this.turns : this.turns.slice(from));
+    this.isWhole = addTurns(this.messages, this.turns, from);
     this.#length = entries.length;
     this.#last = entries.at(-1);
   }
@@ -64,6 +68,15 @@ class Kept extends Given {
     kept.#conversation = conversation.isWhole ? conversation : undefined;
     return conversation;
   }
+
+  static drop(run: object): void {
+    if (#conversation in run) run.#conversation = undefined;
+  }
+}
+
+/** Drops the conversation of a run that is about to wait, for days perhaps: the log has it all. */
+export function dropConversation(run: object): void {
+  Kept.drop(run);
 }
 
 /** Returns the conversation that the log of a run holds. `run` is an object that no other run has. */

@@ -41,17 +41,15 @@ export function promptOf(
   { instructions, tools, memory }: Omit<PromptParts, "turns">,
   messages: readonly LanguageModelV4Message[],
 ): LanguageModelV4Prompt {
-  const prompt: LanguageModelV4Prompt = [];
   const remembered = memoryText(memory);
   const rule = tools.length > 0 || remembered !== undefined ? DATA_RULE : "";
   const content = instructions === "" || rule === "" ? instructions + rule : `${instructions}\n\n${rule}`;
-  if (content !== "") prompt.push({ role: "system", content });
-  if (remembered !== undefined) say(prompt, [{ type: "text", text: remembered }]);
-  for (const message of messages) {
-    if (message.role === "user") say(prompt, message.content);
-    else prompt.push(message);
-  }
-  return prompt;
+  const system: LanguageModelV4Prompt = content === "" ? [] : [{ role: "system", content }];
+  if (remembered === undefined) return [...system, ...messages];
+  const text = { type: "text" as const, text: remembered };
+  const [first, ...others] = messages;
+  if (first?.role !== "user") return [...system, { role: "user", content: [text] }, ...messages];
+  return [...system, { ...first, content: [text, ...first.content] }, ...others];
 }
 
 function memoryText({ summary, turns }: PromptParts["memory"]): string | undefined {
@@ -65,14 +63,13 @@ function memoryText({ summary, turns }: PromptParts["memory"]): string | undefin
 }
 
 /**
- * Adds turns to the messages of those before. Results stand behind their calls, in the order of the calls, wherever they
- * are in the log. Returns whether all calls have one.
+ * Adds the turns from a position on to the messages of those before. Results stand behind their calls, in the order of
+ * the calls, wherever they are in the log. Returns whether all calls have one.
  */
-export function addTurns(messages: LanguageModelV4Message[], turns: readonly Turn[]): boolean {
-  const results = new Map<string, ToolTurn>();
+export function addTurns(messages: LanguageModelV4Message[], turns: readonly Turn[], from = 0): boolean {
   let isWhole = true;
-  for (const turn of turns) if (turn.role === "tool") results.set(turn.callId, turn);
-  for (const turn of turns) {
+  for (let index = from; index < turns.length; index += 1) {
+    const turn = turns[index] as Turn;
     switch (turn.role) {
       case "user":
         say(messages, turn.parts.map(userPart));
@@ -81,7 +78,7 @@ export function addTurns(messages: LanguageModelV4Message[], turns: readonly Tur
         say(messages, [{ type: "text", text: turn.text }]);
         break;
       case "model":
-        isWhole = addAnswer(messages, turn.parts, results) && isWhole;
+        isWhole = addAnswer(messages, turn.parts, turns, index) && isWhole;
         break;
       case "tool":
         // stands behind its call
@@ -94,7 +91,8 @@ export function addTurns(messages: LanguageModelV4Message[], turns: readonly Tur
 function addAnswer(
   messages: LanguageModelV4Message[],
   parts: readonly TurnPart[],
-  results: ReadonlyMap<string, ToolTurn>,
+  turns: readonly Turn[],
+  index: number,
 ): boolean {
   // an empty message is refused by some providers
   if (parts.length === 0) return true;
@@ -102,13 +100,22 @@ function addAnswer(
   let isWhole = true;
   for (const part of parts) {
     if (part.type !== "call") continue;
-    const result = results.get(part.callId);
+    const result = resultOf(part, turns, index);
     isWhole &&= result !== undefined;
     content.push(resultPart(part, result));
   }
   messages.push({ role: "assistant", content: parts.map(assistantPart) });
   if (content.length > 0) messages.push({ role: "tool", content });
   return isWhole;
+}
+
+/** Returns the result of a call, which stands behind the turn that has the call. */
+function resultOf({ callId }: Call, turns: readonly Turn[], index: number): ToolTurn | undefined {
+  for (let at = index + 1; at < turns.length; at += 1) {
+    const turn = turns[at] as Turn;
+    if (turn.role === "tool" && turn.callId === callId) return turn;
+  }
+  return undefined;
 }
 
 function userPart(part: PromptPart): UserMessage["content"][number] {

@@ -42,12 +42,14 @@ export type AskingAttempt = Pick<
 
 type Place = AskingAttempt & Pick<ObservedModelCall, "step">;
 
-/** Returns the attempt behind a handler's context, as the one that asks a model. */
+/** Returns the attempt behind a handler's context, as the one that asks a model; nothing if no tool watches. */
 export function askingAttempt(
   purpose: AskingAttempt["purpose"],
-  { traceId: runId, tenant, node, attempt, idempotencyKey }: Context,
+  ctx: Context,
   path: readonly string[],
-): AskingAttempt {
+): AskingAttempt | undefined {
+  if (subscribedTap("model") === undefined) return undefined;
+  const { traceId: runId, tenant, node, attempt, idempotencyKey } = ctx;
   return { purpose, runId, tenant, path, node, attempt, idempotencyKey };
 }
 

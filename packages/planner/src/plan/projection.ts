@@ -87,17 +87,11 @@ export class Projection<Output = unknown, Names extends string = string> {
   }
 
   /** Adds entries, and returns their events. */
-  add(entries: readonly Entry[], { runId, path }: EventPlace): PlanEvent<Output, Names>[] {
+  add(entries: readonly Entry[], place: EventPlace): PlanEvent<Output, Names>[] {
     const events: PlanEvent<Output, Names>[] = [];
     for (const entry of entries) {
-      this.#take(entry, runId);
-      for (const event of this.#eventsOf(entry)) {
-        this.seq += 1;
-        events.push({ seq: this.seq, at: entry.at, runId, step: this.step, path, ...event } as PlanEvent<
-          Output,
-          Names
-        >);
-      }
+      this.#take(entry, place.runId);
+      this.#tell(entry, place, events as object[]);
     }
     return events;
   }
@@ -139,44 +133,76 @@ export class Projection<Output = unknown, Names extends string = string> {
     }
   }
 
-  /** Returns the events of the entry that was added last. */
-  #eventsOf(entry: Entry): object[] {
+  /** Adds the events of the entry that was added last. Steps, calls and results are made at once: there are many. */
+  #tell(entry: Entry, { runId, path }: EventPlace, events: object[]): void {
+    const { at } = entry;
+    const { step } = this;
     switch (entry.type) {
-      case "said":
-        return entry.by === undefined ? [] : [{ type: "steered", by: entry.by }];
       case "turn": {
         const { text, tokens, tokensIn, tokensOut, model, provider, costUsd, ms, attempt } = entry;
-        const step = { text, tokens, tokensIn, tokensOut, model, provider, costUsd, ms, attempt };
+        const seq = this.#next();
+        const place = { seq, at, runId, step, path };
+        events.push({
+          ...place,
+          type: "step",
+          text,
+          tokens,
+          tokensIn,
+          tokensOut,
+          model,
+          provider,
+          costUsd,
+          ms,
+          attempt,
+        });
         const { calls } = this.#steps.at(-1) as Step;
-        return [
-          { type: "step", ...step },
-          ...calls.map(({ callId, tool, args }) => ({ type: "call", callId, tool, args })),
-        ];
+        for (const { callId, tool, args } of calls)
+          events.push({ seq: this.#next(), at, runId, step, path, type: "call", callId, tool, args });
+        break;
       }
       case "result": {
         const { callId, tool, output, ms, attempt, edited } = entry;
-        return [{ type: "result", callId, tool, output, ms, attempt, ...(edited !== undefined && { edited: true }) }];
+        const event = { seq: this.#next(), at, runId, step, path, type: "result", callId, tool, output, ms, attempt };
+        events.push(edited === undefined ? event : { ...event, edited: true });
+        break;
       }
+      default: {
+        const rare = this.#rare(entry);
+        if (rare !== undefined) events.push({ seq: this.#next(), at, runId, step, path, ...rare });
+      }
+    }
+  }
+
+  #next(): number {
+    this.seq += 1;
+    return this.seq;
+  }
+
+  /** Returns the event of an entry that a run has few of, if it has one. */
+  #rare(entry: Exclude<Entry, { type: "turn" | "result" }>): object | undefined {
+    switch (entry.type) {
+      case "said":
+        return entry.by === undefined ? undefined : { type: "steered", by: entry.by };
       case "decision": {
         const { callId, by, decision } = entry;
-        return [{ type: "decision", callId, by, decision }];
+        return { type: "decision", callId, by, decision };
       }
       case "critique": {
         const { score, feedback, isSatisfied, tokens, costUsd, ms, attempt } = entry;
-        return [{ type: "critique", score, feedback, isSatisfied, tokens, costUsd, ms, attempt }];
+        return { type: "critique", score, feedback, isSatisfied, tokens, costUsd, ms, attempt };
       }
       case "repair":
-        return [{ type: "repair", why: entry.why }];
+        return { type: "repair", why: entry.why };
       case "compacted":
-        return [{ type: "compacted", from: entry.from, to: entry.to }];
+        return { type: "compacted", from: entry.from, to: entry.to };
       case "end":
-        return [{ type: "end", end: this.end }];
+        return { type: "end", end: this.end };
       case "memory":
       case "catalogue":
       case "started":
       case "heard":
       case "waiting":
-        return [];
+        return undefined;
     }
   }
 

@@ -40,8 +40,8 @@ export interface Listing {
 export class Catalogue {
   readonly sources: readonly ToolSource[];
   readonly #credentials: Credentials | undefined;
-  /** The listing of a planner whose tools never change. */
-  readonly #fixed: Listing | undefined;
+  /** The listing of a planner whose tools are the same for every caller and never change. */
+  readonly fixed: Listing | undefined;
 
   /**
    * Creates a catalogue.
@@ -61,12 +61,7 @@ export class Catalogue {
     }
     const known = new Map<string, ListedTool>();
     for (const source of this.sources) add(known, source, source.tools ?? []);
-    if (this.sources.every((source) => source.tools !== undefined)) this.#fixed = { tools: known, unavailable: [] };
-  }
-
-  /** Whether the tools are the same for every caller and never change. */
-  get isFixed(): boolean {
-    return this.#fixed !== undefined;
+    if (this.sources.every((source) => source.tools !== undefined)) this.fixed = { tools: known, unavailable: [] };
   }
 
   /**
@@ -74,7 +69,7 @@ export class Catalogue {
    * fails is added to them.
    */
   list(caller: Caller, unavailable: readonly string[], owner: Abortable): Listing | Promise<Listing> {
-    return this.#fixed ?? this.#listed(caller, unavailable, owner);
+    return this.fixed ?? this.#listed(caller, unavailable, owner);
   }
 
   async #listed(caller: Caller, unavailable: readonly string[], owner: Abortable): Promise<Listing> {

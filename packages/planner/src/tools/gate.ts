@@ -64,8 +64,14 @@ export class Gate {
     await this.#catalogue.reconnect(source);
   }
 
-  /** Lists the tools that a caller may see: at once if they never change and no policy decides about them. */
+  /** The tools that every caller sees, if they never change and no policy decides about them. Nothing is asked for it. */
+  get open(): Listing | undefined {
+    return this.#policies.length === 0 ? this.#catalogue.fixed : undefined;
+  }
+
+  /** Lists the tools that a caller may see: at once if there is an `open` list. */
   visible(who: GateCaller, unavailable: readonly string[], owner: Abortable): Listing | Promise<Listing> {
+    if (this.open !== undefined) return this.open;
     const listing = this.#catalogue.list(who.caller, unavailable, owner);
     return this.#policies.length === 0 ? listing : this.#screened(who, listing);
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { conversationOf } from "../../src/model/conversation.ts";
+import { conversationOf, dropConversation } from "../../src/model/conversation.ts";
 import { defaultPrompt, promptOf } from "../../src/model/prompt.ts";
 import type { Entry } from "../../src/plan/entry.ts";
 import { turnsOf } from "../../src/plan/projection.ts";
@@ -89,6 +89,17 @@ describe("the conversation of a run", () => {
     expect(grown).toEqual(whole);
     const [shorter, wholeShorter] = prompts(run, [said("Where?")]);
     expect(shorter).toEqual(wholeShorter);
+  });
+
+  test("is projected anew once it was dropped", () => {
+    const run = {};
+    const log = [said("Where?"), turn(1, 0, "there")];
+    const before = conversationOf(run, log);
+    expect(conversationOf(run, log)).toBe(before);
+    dropConversation(run);
+    const after = conversationOf(run, log);
+    expect(after).not.toBe(before);
+    expect(after.messages).toEqual(before.messages);
   });
 
   test("leaves alone the prompts that were given before, and an object that is looked at", () => {
