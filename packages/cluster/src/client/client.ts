@@ -353,7 +353,12 @@ export class Client implements AsyncDisposable {
         hear({ type: "refused", error: unknown(id, tenant, "its client was closed") });
     for (const { reject } of this.#sent.values()) reject(unknown("", "", "its client was closed"));
     await this.#looking;
-    await this.#toldResults.remove();
+    // what is not removed now is kept for its time, which must not keep a worker from draining
+    await this.#toldResults.remove().catch((error: unknown) => this.#warn(error));
+  }
+
+  #warn(error: unknown): void {
+    this.#settings.logger.warn("results_not_read", { error: errorPayload(error) });
   }
 
   #deployment(flow: string, version: string): Deployment {
@@ -781,7 +786,7 @@ export class Client implements AsyncDisposable {
     this.#cancelPoll ??= this.#settings.machine.clock.setTimer(() => {
       this.#cancelPoll = undefined;
       this.#looking = this.#look()
-        .catch((error: unknown) => this.#settings.logger.warn("results_not_read", { error: errorPayload(error) }))
+        .catch((error: unknown) => this.#warn(error))
         .finally(() => {
           this.#looking = undefined;
           if (this.#listeners.size + this.#toldResults.size + this.#sent.size > 0) this.#pollSoon();

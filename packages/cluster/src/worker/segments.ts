@@ -46,8 +46,10 @@ export function segmentsOf(flow: AnyFlow): readonly Segment[] {
 }
 
 /** Makes the flow that has a placed node alone, with its policy. */
-export function segmentFlow({ name, node: placed }: Segment, { logger }: ClusterSettings): AnyFlow {
-  return create(placed.to(), { name, logger, limits: { maxResults: MAX_RESULTS } }) as unknown as AnyFlow;
+export function segmentFlow({ name, node: placed }: Segment, { logger, machine }: ClusterSettings): AnyFlow {
+  const { clock, scheduler, random } = machine;
+  const limits = { maxResults: MAX_RESULTS };
+  return create(placed.to(), { name, logger, limits, clock, scheduler, random }) as unknown as AnyFlow;
 }
 
 /**

@@ -116,9 +116,11 @@ export class SimulatedServer {
     return this.#store;
   }
 
-  /** Live checkpoints of all partitions. */
-  get entries(): readonly Checkpoint[] {
-    return [...this.#entries.values()].flatMap((entries) => [...entries.values()]);
+  /** Live checkpoints of all partitions, each with the name of its partition. */
+  get entries(): readonly (readonly [string, Checkpoint])[] {
+    return [...this.#entries].flatMap(([partition, entries]) =>
+      [...entries.values()].map((entry) => [partition, entry] as const),
+    );
   }
 
   /** Whether no item waits in an intake or is on its way there. */
@@ -337,16 +339,17 @@ export class SimulatedServer {
     signal: AbortSignal,
   ): Promise<void> {
     const known = new Map<string, string | undefined>();
-    const waiting: (readonly [string, string | undefined])[] = [];
-    const tellNext = (): void => {
-      const [key, value] = waiting.shift()!;
-      if (!signal.aborted) onChange(key, value);
+    const waiting: (() => void)[] = [];
+    const send = (act: () => void): void => {
+      waiting.push(act);
+      this.#travel(() => machine.later(() => waiting.shift()!()));
     };
     const tell = (key: string, value: string | undefined): void => {
       known.set(key, value);
       if (machine.isCutOff) return;
-      waiting.push([key, value]);
-      this.#travel(() => machine.later(tellNext));
+      send(() => {
+        if (!signal.aborted) onChange(key, value);
+      });
     };
     const tellAll = (): void => {
       for (const [key, value] of known) tell(key, value);
@@ -355,6 +358,9 @@ export class SimulatedServer {
     this.#healed.set(machine, watches.add(tellAll));
     signal.addEventListener("abort", () => watches.delete(tellAll), { once: true });
     await this.#store.registry.watch(prefix, tell, signal);
+    // the present values are told first
+    if (machine.isCutOff) await this.#call(machine, async () => {}, false);
+    else await new Promise<void>((resolve) => send(resolve));
   }
 
   #publish(machine: SimulatedMachine, subject: string, body: Uint8Array): void {
