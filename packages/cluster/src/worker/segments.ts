@@ -63,7 +63,13 @@ export function homeNode(
   client: Client,
 ): StandIn {
   const flow: FlowRef<unknown, unknown> = { name, version };
-  const policy = { validate: "none", concurrency: CONCURRENCY, ordering: placed.policy.ordering } as const;
+  // a message that is not stored is unknown after a crash, and its trace begins anew with other keys
+  const policy = {
+    validate: "none",
+    concurrency: CONCURRENCY,
+    ordering: placed.policy.ordering,
+    durable: "before",
+  } as const;
   const keepMs = Math.min(KEEP_MS, settings.keepMs);
   const handler = async (message: Message, ctx: Context): Promise<unknown> => {
     const { tenant, principal, topic, priority } = message.headers;

@@ -27,6 +27,7 @@ export const DEFECTS = [
   "placed node called under a new key",
   "budget kept from a placed node",
   "deadline kept from a placed node",
+  "refusal told by the wire alone",
 ] as const;
 export type Defect = (typeof DEFECTS)[number];
 

@@ -341,6 +341,7 @@ class SimulatedCluster {
       if (isGiven && order.listens) this.#plan(() => this.#send(client, order));
       // one that waits for signals has no end once the client that sends them is killed
       if (isGiven && order.streams && !order.listens) this.#plan(() => this.#follow(this.#draw(this.#clients), order));
+      if (this.#third() < 0.1) this.#plan(() => this.#callUnfit(client, order, isGiven ? `unfit-${index}` : undefined));
       if (isGiven && this.#script() < 0.2) {
         const other = this.#draw(this.#clients);
         this.#plan(() => this.#cancel(other, order));
@@ -360,7 +361,8 @@ class SimulatedCluster {
     const listens = this.#script() < 0.25 && kills === undefined && !asks && id.startsWith("order-");
     const streams = this.#extras() < 0.3;
     const isPlaced = this.#kind === "placement";
-    const fails = mayFail ? (isPlaced && this.#third() < 0.5 ? "pay" : "ship") : undefined;
+    // what fails before it asks would ask after its callers were told
+    const fails = mayFail ? (isPlaced && !asks && this.#third() < 0.5 ? "pay" : "ship") : undefined;
     const deadlineAt = isPlaced ? this.#schedule.clock.epochNow() + 10 * LIMIT_MS : undefined;
     const order: Order = { id, tenant, asks: asks && kills === undefined, fails, listens, streams, kills, deadlineAt };
     this.#orders.set(key, order);
@@ -479,6 +481,21 @@ class SimulatedCluster {
       }
     };
     this.#watch(caller, `Call ${call} of ${nameOf(name)}`, calling());
+  }
+
+  /** Makes a call that the owner refuses: its entry node is unknown. */
+  #callUnfit(caller: Caller, order: Order, id: string | undefined): void {
+    if (caller.machine.hasEnded) return;
+    const { tenant } = order;
+    const calling = async (): Promise<void> => {
+      try {
+        await caller.client.outcome(FLOW, order, { id, tenant, to: "nowhere" });
+        this.#broken.push(`Refused: a call of ${tenant} to an unknown node was told an outcome`);
+      } catch {
+        this.#count(this.#faults, "a call is refused");
+      }
+    };
+    this.#watch(caller, `The call of ${tenant} to an unknown node`, calling());
   }
 
   /** Reads a trace that another client may have begun. */

@@ -6,7 +6,7 @@ import {
   type Random,
   type SharedLease,
 } from "penguiflow";
-import type { ClusterBackend, Intake, KeptResult, ResultKey } from "penguiflow/adapter";
+import type { ClusterBackend, Intake, KeptResult, ResultKey, StoredResult } from "penguiflow/adapter";
 import type { SeededSchedule } from "../../../core/src/testing/simulation/seeded-schedule.ts";
 import { wrapPartition } from "../../../core/src/testing/kit/wrap-partition.ts";
 import { MemoryIntake } from "../../src/memory/memory-intake.ts";
@@ -34,7 +34,8 @@ export type ServerDefect =
   | "stale lookup trusted"
   | "result overwritten"
   | "ended lease renewed"
-  | "notes overtake each other";
+  | "notes overtake each other"
+  | "refusal told by the wire alone";
 
 interface Subscriber {
   readonly machine: SimulatedMachine;
@@ -97,7 +98,10 @@ export class SimulatedServer {
               const kept = await results.get(all.map(({ key }) => key));
               await results.forget(kept.filter((one) => one !== undefined));
             }
-            return await results.put(all);
+            const isKept = ({ key }: StoredResult): boolean =>
+              defect !== "refusal told by the wire alone" || !key.id.endsWith(".refused");
+            const answers = [...(await results.put(all.filter(isKept)))];
+            return all.map((one) => (isKept(one) ? answers.shift()! : 1));
           },
           get: (keys) => results.get(keys),
           forget: (kept) => results.forget(kept),
