@@ -1,10 +1,10 @@
 import { create, type FlowError, type Logger, payloadNode, type Schema, systemClock } from "penguiflow";
-import type { ClusterBackend, Intake, ResultRevision } from "penguiflow/adapter";
+import type { ClusterBackend, Intake, Offer, ResultRevision } from "penguiflow/adapter";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { clusterOn } from "../src/cluster.ts";
-import type { Note } from "../src/form/command.ts";
+import type { CallCommand, Note } from "../src/form/command.ts";
 import { type Machine, thisMachine } from "../src/form/machine.ts";
-import { readMessage } from "../src/form/text.ts";
+import { readMessage, toBytes } from "../src/form/text.ts";
 import { memoryBackend } from "../src/index.ts";
 
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
@@ -347,6 +347,80 @@ describe("a call", () => {
     worker.run(flow);
     expect(await first).toBe("run 1");
     expect(await second).toBe("ID_CONFLICT");
+  });
+
+  test("that is refused is told so, although the wire loses that, and its refusal is removed", async () => {
+    const forgotten: string[] = [];
+    const lossy = (backend: ClusterBackend): Partial<ClusterBackend> => ({
+      ...losing("refused")(backend),
+      results: {
+        put: (all) => backend.results.put(all),
+        get: (...given) => backend.results.get(...given),
+        async forget(kept) {
+          forgotten.push(...kept.map(({ key }) => key.id));
+          await backend.results.forget(kept);
+        },
+      },
+    });
+    const { client, worker } = app(lossy, HASTY);
+    worker.run(counting().flow);
+    const nowhere = { to: "nowhere" };
+    const calls = [
+      client.call(counting().flow, "run", nowhere),
+      client.call(counting().flow, "run", { ...nowhere, id: "a" }),
+    ];
+    for (const call of calls) await expect(call).rejects.toThrow("nowhere");
+    await vi.waitFor(() => expect(forgotten.filter((id) => id.endsWith(".refused"))).toHaveLength(2));
+  });
+
+  test("of an id with another input is never told the outcome of the first, while no owner reads it either", async () => {
+    const { client, worker } = app(undefined, HASTY);
+    const { flow } = counting();
+    worker.run(flow);
+    expect(await client.call(flow, "run", { id: "order-1" })).toBe("run 1");
+    await worker.drain();
+    expect(await codeOf(client.call(flow, "walk", { id: "order-1" }))).toBe("ID_CONFLICT");
+  });
+
+  test("that was refused is refused again where its offer comes twice, to another owner", async () => {
+    const bodies: Offer[] = [];
+    const noting = ({ intake }: ClusterBackend): Partial<ClusterBackend> => ({
+      intake: {
+        async offer(offers) {
+          bodies.push(...offers);
+          return await intake.offer(offers);
+        },
+        read: (...given) => intake.read(...given),
+        trim: (...given) => intake.trim(...given),
+        backlog: (partitions) => intake.backlog(partitions),
+      },
+    });
+    const { backend, client, worker } = app(noting);
+    const { flow } = counting();
+    worker.run(flow);
+    await expect(client.call(flow, "run", { id: "a", to: "nowhere" })).rejects.toThrow("nowhere");
+    await worker.drain();
+    const [offer] = bodies;
+    const command = readMessage<CallCommand>(offer!.body)!;
+    const body = toBytes({ ...command, isRepeated: true, options: {} });
+    await backend.intake.offer([{ ...offer!, key: "again", body }]);
+    const next = clusterOn(thisMachine, { name: "app", backend, partitions: 1, logger: SILENT }).worker({
+      name: "two",
+    });
+    open.push(next);
+    const runs: string[] = [];
+    next.run(
+      create(payloadNode("count", async (text: string) => void runs.push(text)).to(), {
+        name: flow.name,
+        logger: SILENT,
+      }),
+    );
+    const backlog = async (): Promise<readonly number[]> => [
+      ...(await backend.intake.backlog([offer!.partition])).values(),
+    ];
+    await vi.waitFor(async () => expect(await backlog()).toEqual([0]), { timeout: 60_000 });
+    await next.drain();
+    expect(runs).toEqual([]);
   });
 
   test("whose trace pauses is told so, although the store of its pause fails at first", async () => {

@@ -1,4 +1,5 @@
 import {
+  type CheckpointPartition,
   type Context,
   create,
   type FlowError,
@@ -8,7 +9,9 @@ import {
   type Transient,
   transient,
 } from "penguiflow";
+import type { ClusterBackend } from "penguiflow/adapter";
 import { afterEach, expect, test } from "vitest";
+import { wrapPartition } from "../../core/src/testing/kit/wrap-partition.ts";
 import { type Client, cluster, memoryBackend, type Worker, type WorkerOptions } from "../src/index.ts";
 
 const open: AsyncDisposable[] = [];
@@ -26,9 +29,10 @@ interface Where {
   readonly worker: string;
 }
 
-function begin() {
-  const backend = memoryBackend();
-  open.push(backend);
+function begin(change: (backend: ClusterBackend) => Partial<ClusterBackend> = () => ({})) {
+  const memory = memoryBackend();
+  const backend = { ...memory, ...change(memory) };
+  open.push(memory);
   const errors: unknown[] = [];
   const logger: Logger = {
     debug() {},
@@ -148,6 +152,65 @@ test("a placed node runs once although the home of its trace changes meanwhile",
   const end = await outcome;
   expect(end.status === "completed" && end.result).toBe("hat drawn on gpu, signed on two, any ink left");
   expect(runs).toEqual(["gpu"]);
+});
+
+test("a placed node is called once its message is stored at home: after a crash its key is the same", async () => {
+  const order: string[] = [];
+  const slow = (partition: CheckpointPartition): CheckpointPartition =>
+    wrapPartition(partition, {
+      async append(batch, expected) {
+        for (let turns = 0; turns < 50; turns += 1) await new Promise(setImmediate);
+        const sequence = await partition.append(batch, expected);
+        if (batch.put.length > 0) order.push("stored");
+        return sequence;
+      },
+    });
+  const { logger, worker, client } = begin(({ checkpoints, intake }) => ({
+    checkpoints: {
+      share: (request) => checkpoints.share(request),
+      open: async (lease) => {
+        const opened = await checkpoints.open(lease);
+        return lease.partition.includes("/draw@") ? opened : slow(opened);
+      },
+    },
+    intake: {
+      async offer(offers) {
+        if (offers.some(({ partition }) => partition.includes("/draw@"))) order.push("called");
+        return await intake.offer(offers);
+      },
+      read: (...given) => intake.read(...given),
+      trim: (...given) => intake.trim(...given),
+      backlog: (partitions) => intake.backlog(partitions),
+    },
+  }));
+  const { flow } = drawing(logger);
+  worker("all", { offers: ["gpu"] }).run(flow, { resources: { worker: "all" } });
+  expect(await client().call(flow, "hat")).toContain("hat drawn on all");
+  expect(order[0]).toBe("stored");
+});
+
+test("a worker drains although results that its calls were told cannot be removed", async () => {
+  let isDown = false;
+  const { logger, worker, client } = begin(({ results }) => ({
+    results: {
+      put: (all) => results.put(all),
+      get: (...given) => results.get(...given),
+      async forget(kept) {
+        if (isDown && kept.some(({ key }) => key.id.startsWith("inbox-"))) throw new Error("The results are away");
+        await results.forget(kept);
+      },
+    },
+  }));
+  const { flow } = drawing(logger);
+  const home = worker("home").run(flow, { resources: { worker: "home" } });
+  worker("gpu", GPU).run(flow, { resources: { worker: "gpu" } });
+  // its home discards the outcome of the node, and is told that it is done
+  isDown = true;
+  await client()
+    .call(flow, "fails")
+    .catch(() => {});
+  expect(await home.drain()).toEqual({ partitions: 4 });
+  isDown = false;
 });
 
 test("without a worker that offers the placement, traces wait, and that is told; one that comes runs them", async () => {

@@ -20,7 +20,7 @@ test("a cluster keeps its guarantees while workers die, are suspended and cut of
     for (const status of run.outcomes.keys()) outcomes.add(status);
   }
   expect(outcomes).toEqual(new Set(["completed", "failed", "cancelled"]));
-  expect(faults.size).toBe(14);
+  expect(faults.size).toBe(18);
 });
 
 test("an item whose trace has to be looked up first is not overtaken by the one behind it in its lane", async () => {
@@ -51,6 +51,11 @@ describe("the simulation finds a planted defect", () => {
     "lost owners not counted": /has not settled/,
     "unfit answer told by the wire alone": /The answer "something else .* has not settled/,
     "notes overtake each other": /^Stream: /,
+    "version of an id ignored": /^Doubled|^Result: a second one/,
+    "placed node called under a new key": /^Counts: node "orders\/pay"/,
+    "budget kept from a placed node": /^Budget: "pay"/,
+    "deadline kept from a placed node": /^Deadline: "pay"/,
+    "refusal told by the wire alone": /^client-\d: The call of .* has not settled/,
     "ended lease renewed": /^Fence: ".*" of .* began in epoch/,
   };
   test.for(DEFECTS)("%s", { timeout: 120_000 }, async (defect) => {

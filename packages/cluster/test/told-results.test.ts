@@ -37,4 +37,19 @@ describe("results that a client has been told", () => {
     }
     expect(removed).toEqual([["b"], ["b"], ["b"]]);
   });
+
+  test("are removed the next time where a removal fails", async () => {
+    const removed: string[] = [];
+    const isDown = [true, false];
+    const forget: ResultStore["forget"] = async (results) => {
+      if (isDown.shift() === true) throw new Error("no answer");
+      removed.push(...results.map(({ key }) => key.id));
+    };
+    const results = new ToldResults({ forget } as ResultStore);
+    results.told(stored("a"));
+    await expect(results.remove()).rejects.toThrow("no answer");
+    results.told(stored("b"));
+    await results.remove();
+    expect(removed.toSorted()).toEqual(["a", "b"]);
+  });
 });

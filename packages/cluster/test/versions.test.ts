@@ -150,6 +150,16 @@ test("a cancel finds the trace of an id in an earlier version, and keeps an id t
   expect(runs.has("never sent")).toBe(false);
 });
 
+test("a cancel of an id that ended before the first release leaves its outcome", async () => {
+  const { app, worker, client } = begin();
+  await worker("1");
+  expect(await client().call(orders, "hat", { id: "ended" })).toBe("hat by 1");
+  await worker("2");
+  await app.release(orders, "2");
+  await client().cancel(pinned("2"), "ended");
+  expect(await client().call(pinned("2"), "hat", { id: "ended" })).toBe("hat by 1");
+});
+
 test("a command that is given to the version of its id is answered, although the wire loses every note", async () => {
   const { app, runs, worker, client } = begin({ isDeaf: true });
   await worker("1");

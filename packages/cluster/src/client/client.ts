@@ -10,10 +10,13 @@ import {
   type CommandRecord,
   type Note,
   ownerSubject,
+  type RefusalBody,
+  refusedIdOf,
   type ResultBody,
   unfitIdOf,
 } from "../form/command.ts";
 import { Gatherer } from "../form/gather.ts";
+import { differs, idConflict } from "../form/id-conflict.ts";
 import { sleep } from "../form/machine.ts";
 import { readPauseToken } from "../form/pause-token.ts";
 import { COMMAND_LANE, type Deployment, laneOf, partitionName, partitionNames, partitionOf } from "../form/place.ts";
@@ -58,11 +61,14 @@ interface Listener {
   deployment: Deployment;
   readonly tenant: string;
   readonly id: string;
-  /** Digest of the input of a call. */
-  readonly digest?: string | undefined;
+  /** The call that listens. */
+  readonly call?: Called | undefined;
   readonly hear: (heard: Heard) => void;
   readonly since: number;
 }
+
+/** A call, by its nonce and the digest of its input. */
+type Called = Pick<CallCommand, "nonce" | "digest">;
 
 /** The pause that was answered, and the command that did it. */
 interface Answered {
@@ -75,8 +81,7 @@ interface Sending {
   readonly deployment: Deployment;
   readonly tenant: string;
   readonly id: string;
-  /** Digest of the input of a call. */
-  readonly digest?: string | undefined;
+  readonly call?: Called | undefined;
   readonly send: (refuse: (error: unknown) => void) => Promise<void>;
   readonly answered?: Answered | undefined;
 }
@@ -353,7 +358,12 @@ export class Client implements AsyncDisposable {
         hear({ type: "refused", error: unknown(id, tenant, "its client was closed") });
     for (const { reject } of this.#sent.values()) reject(unknown("", "", "its client was closed"));
     await this.#looking;
-    await this.#toldResults.remove();
+    // what is not removed now is kept for its time, which must not keep a worker from draining
+    await this.#toldResults.remove().catch((error: unknown) => this.#warn(error));
+  }
+
+  #warn(error: unknown): void {
+    this.#settings.logger.warn("results_not_read", { error: errorPayload(error) });
   }
 
   #deployment(flow: string, version: string): Deployment {
@@ -417,14 +427,14 @@ export class Client implements AsyncDisposable {
     const count = this.#count;
     const deployment = await this.#deploymentOf(flow, tenant, given ?? `${this.#inbox}.${count}`);
     const id = given ?? generatedId(this.#inbox, count, deployment.version);
-    const command = this.#command(input, id, options);
     // another call of the id is an offer of its own
-    const key = `${this.#inbox}.${count}`;
-    const send = (): Promise<void> => this.#send(deployment, laneOf(deployment, tenant), key, command);
-    return { deployment, tenant, id, digest: command.digest, send };
+    const nonce = `${this.#inbox}.${count}`;
+    const command = this.#command(input, id, nonce, options);
+    const send = (): Promise<void> => this.#send(deployment, laneOf(deployment, tenant), nonce, command);
+    return { deployment, tenant, id, call: command, send };
   }
 
-  #command(input: unknown, id: string, options: ClusterCallOptions): CallCommand {
+  #command(input: unknown, id: string, nonce: string, options: ClusterCallOptions): CallCommand {
     const { tenant = "default", keepMs = this.#settings.keepMs, meta, timeoutMs, deadlineAt } = options;
     const { offerBytes } = this.#settings.backend.limits;
     const now = this.#settings.machine.clock.epochNow();
@@ -448,6 +458,7 @@ export class Client implements AsyncDisposable {
         deadlineAt: limits.length === 0 ? undefined : Math.min(...limits),
       },
       inbox: this.#inbox,
+      nonce,
       at: now,
       keepMs,
     };
@@ -473,7 +484,7 @@ export class Client implements AsyncDisposable {
 
   /** Waits for the end of a trace, or for a pause other than the answered one. */
   #await<Result>(
-    { deployment, tenant, id, digest, send, answered }: Sending,
+    { deployment, tenant, id, call, send, answered }: Sending,
     options: Pick<ClusterCallOptions, "timeoutMs" | "deadlineAt" | "signal">,
   ): Promise<ClusterOutcome<Result>> {
     return new Promise((resolve, reject) => {
@@ -497,7 +508,7 @@ export class Client implements AsyncDisposable {
         }
       };
       const stop = this.#listen(
-        { deployment, tenant, id, digest, hear, since: this.#settings.machine.clock.now() },
+        { deployment, tenant, id, call, hear, since: this.#settings.machine.clock.now() },
         options,
         answered?.nonce,
       );
@@ -532,7 +543,7 @@ export class Client implements AsyncDisposable {
     options: Pick<ClusterCallOptions, "timeoutMs" | "deadlineAt" | "signal">,
     ended: (outcome: FinalOutcome) => void,
   ): AsyncGenerator<ClusterStreamItem<Result>, void, undefined> {
-    const { deployment, tenant, id, digest, send, answered } = await sending();
+    const { deployment, tenant, id, call, send, answered } = await sending();
     const queue: Heard[] = [];
     const runs = new StreamRuns();
     let wake: (() => void) | undefined;
@@ -541,7 +552,7 @@ export class Client implements AsyncDisposable {
       wake?.();
     };
     const told = new Set<string>(answered === undefined ? [] : [answered.token]);
-    const stop = this.#listen({ deployment, tenant, id, digest, hear, since: 0 }, options, answered?.nonce);
+    const stop = this.#listen({ deployment, tenant, id, call, hear, since: 0 }, options, answered?.nonce);
     try {
       this.#attach(deployment, tenant, id);
       const refuse = (error: unknown): void => hear({ type: "refused", error: error as Error });
@@ -631,8 +642,11 @@ export class Client implements AsyncDisposable {
         // its outcome was told without the answer to its offer
         if (!this.#isAwaited(command, deployment)) return;
         if (command.kind === "call") body = toBytes({ ...command, isRepeated: true });
-        const own = command.kind === "call" ? command.id : command.nonce;
-        if (own.startsWith(this.#inbox)) this.#toldResults.repeated(own);
+        this.#toldResults.repeated(command.nonce);
+        if (command.kind === "call") {
+          this.#toldResults.repeated(refusedIdOf(command.nonce));
+          if (command.id.startsWith(this.#inbox)) this.#toldResults.repeated(command.id);
+        }
         continue;
       }
       const why = `the intake of partition "${partition}" is full`;
@@ -752,13 +766,19 @@ export class Client implements AsyncDisposable {
     if (note.kind === "done" || note.kind === "undone") this.#sent.get(note.nonce)?.settle(note, note.stored);
     const heard = heardFrom(note);
     if (heard === undefined) return;
+    if (note.kind === "refused") this.#toldResults.told(note.stored);
     const listeners = this.#listeners.get(listenersKey(note.flow, note.tenant, note.id));
     if (listeners !== undefined) this.#hear(listeners, heard);
   }
 
   #hear(listeners: ReadonlySet<Listener>, heard: Heard): void {
-    for (const { hear, deployment, tenant, id, digest } of [...listeners]) {
-      if (heard.type === "refused" && heard.digest !== digest) continue;
+    for (const { hear, deployment, tenant, id, call } of [...listeners]) {
+      if (heard.type === "refused" && heard.nonce !== call?.nonce) continue;
+      // its own refusal may be lost, or still to come
+      if ("digest" in heard && differs(heard.digest, call?.digest)) {
+        hear({ type: "refused", error: idConflict(tenant, id) });
+        continue;
+      }
       hear(heard);
       if (heard.type === "outcome" && id.startsWith(this.#inbox))
         if (heard.revision !== undefined)
@@ -781,7 +801,7 @@ export class Client implements AsyncDisposable {
     this.#cancelPoll ??= this.#settings.machine.clock.setTimer(() => {
       this.#cancelPoll = undefined;
       this.#looking = this.#look()
-        .catch((error: unknown) => this.#settings.logger.warn("results_not_read", { error: errorPayload(error) }))
+        .catch((error: unknown) => this.#warn(error))
         .finally(() => {
           this.#looking = undefined;
           if (this.#listeners.size + this.#toldResults.size + this.#sent.size > 0) this.#pollSoon();
@@ -794,11 +814,27 @@ export class Client implements AsyncDisposable {
     await this.#toldResults.remove();
     const old = this.#settings.machine.clock.now() - POLL_MS;
     await this.#lookForAnswers(old);
-    const due = [...this.#listeners.values()].flatMap((listeners) =>
-      [...listeners].filter(({ since }) => since < old).slice(0, 1),
-    );
+    const waiting = [...this.#listeners.values()].map((listeners) => [...listeners].filter(({ since }) => since < old));
+    const calls = waiting.flat().filter(({ call }) => call !== undefined);
+    for (let from = 0; from < calls.length; from += LOOKUPS_AT_ONCE)
+      await this.#lookForRefusals(calls.slice(from, from + LOOKUPS_AT_ONCE));
+    const due = waiting.flatMap((listeners) => listeners.slice(0, 1));
     for (let from = 0; from < due.length; from += LOOKUPS_AT_ONCE)
       await this.#lookFor(due.slice(from, from + LOOKUPS_AT_ONCE));
+  }
+
+  /** Looks for the refusals of calls. */
+  async #lookForRefusals(calls: readonly Listener[]): Promise<void> {
+    const { results } = this.#settings.backend;
+    const keys = calls.map(({ deployment, tenant, id, call }): ResultKey => {
+      return { partition: partitionOf(deployment, tenant, id), tenant, id: refusedIdOf(call!.nonce) };
+    });
+    for (const [index, found] of (await results.get(keys, "eventual")).entries()) {
+      if (found === undefined) continue;
+      const { hear } = calls[index]!;
+      this.#toldResults.told({ key: keys[index]!, revision: found.revision });
+      hear({ type: "refused", error: readError(fromBytes<RefusalBody>(found.body).error) });
+    }
   }
 
   /** Looks for the results of listeners, one of each trace. */

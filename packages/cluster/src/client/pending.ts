@@ -11,25 +11,30 @@ export interface ClusterPause extends PauseTicket {
 
 /** News of a trace for a listener. */
 export type Heard =
-  /** `revision` is that of the stored result. */
-  | { readonly type: "outcome"; readonly outcome: FinalOutcome; readonly revision: number | undefined }
-  /** Of the call with this digest, or of every call of the id. */
-  | { readonly type: "refused"; readonly error: Error; readonly digest?: string | undefined }
+  /** `revision` is that of the stored result, and `digest` that of the input; empty where it is not known. */
+  | {
+      readonly type: "outcome";
+      readonly outcome: FinalOutcome;
+      readonly digest: string;
+      readonly revision: number | undefined;
+    }
+  /** `nonce` is that of the refused call. */
+  | { readonly type: "refused"; readonly error: Error; readonly nonce?: string | undefined }
   /** `epoch` is the number of the owner that has sent it. */
   | { readonly type: "chunk"; readonly chunk: StreamChunk; readonly epoch: number }
-  | { readonly type: "pauses"; readonly pauses: readonly ClusterPause[] };
+  | { readonly type: "pauses"; readonly digest: string; readonly pauses: readonly ClusterPause[] };
 
 /** Reads a note to a client. Answers to commands are none. */
 export function heardFrom(note: Note): Heard | undefined {
   switch (note.kind) {
     case "outcome":
-      return { type: "outcome", outcome: readOutcome(note.outcome), revision: note.revision };
+      return { type: "outcome", outcome: readOutcome(note.outcome), digest: note.digest, revision: note.revision };
     case "refused":
-      return { type: "refused", error: readError(note.error), digest: note.digest };
+      return { type: "refused", error: readError(note.error), nonce: note.nonce };
     case "chunk":
       return { type: "chunk", chunk: readValue(note.chunk) as StreamChunk, epoch: note.epoch };
     case "pause":
-      return { type: "pauses", pauses: [pauseFrom(note.pause, note.id)] };
+      return { type: "pauses", digest: note.digest, pauses: [pauseFrom(note.pause, note.id)] };
     case "done":
     case "undone":
       return undefined;
@@ -38,8 +43,9 @@ export function heardFrom(note: Note): Heard | undefined {
 
 /** Reads a stored result. */
 export function heardFromResult(body: Kept<ResultBody>, id: string): Heard {
-  if (body.kind === "outcome") return { type: "outcome", outcome: readOutcome(body.outcome), revision: body.revision };
-  return { type: "pauses", pauses: body.pauses.map((pause) => pauseFrom(pause, id)) };
+  const { digest, revision } = body;
+  if (body.kind === "outcome") return { type: "outcome", outcome: readOutcome(body.outcome), digest, revision };
+  return { type: "pauses", digest, pauses: body.pauses.map((pause) => pauseFrom(pause, id)) };
 }
 
 function pauseFrom(text: string, traceId: string): ClusterPause {

@@ -31,10 +31,16 @@ export class ToldResults {
     if (stored !== undefined && !this.#repeated.has(stored.key.id)) this.#told.push(stored);
   }
 
-  /** Removes the results that were told since the last time. */
+  /** Removes the results that were told since the last time that succeeded. */
   async remove(): Promise<void> {
     const told = this.#told;
     this.#told = [];
-    if (told.length > 0) await this.#results.forget(told);
+    if (told.length === 0) return;
+    try {
+      await this.#results.forget(told);
+    } catch (error) {
+      this.#told.push(...told);
+      throw error;
+    }
   }
 }

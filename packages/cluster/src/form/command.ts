@@ -17,6 +17,8 @@ export interface CallCommand {
   readonly meta?: string | undefined;
   readonly options: SentOptions;
   readonly inbox: string;
+  /** Distinguishes it from other calls of its id. */
+  readonly nonce: string;
   /** Epoch milliseconds at which it was sent, by the clock of its sender. */
   readonly at: number;
   /** Milliseconds for which the outcome is kept. */
@@ -51,14 +53,19 @@ export type Note = { readonly flow: string } & Told;
 
 /** News of a trace. */
 export type Told = { readonly tenant: string; readonly id: string } &
-  /** `revision` is that of the stored result. */
+  /** `revision` is that of the stored result, and `digest` that of the input; empty where it is not known. */
   (
-    | { readonly kind: "outcome"; readonly outcome: string; readonly revision?: number | undefined }
-    /** `digest` is that of the refused call: another one of its id may be in flight. */
-    | { readonly kind: "refused"; readonly error: string; readonly digest: string }
+    | {
+        readonly kind: "outcome";
+        readonly outcome: string;
+        readonly digest: string;
+        readonly revision?: number | undefined;
+      }
+    /** `nonce` is that of the refused call, and `stored` where its refusal is among the results. */
+    | { readonly kind: "refused"; readonly error: string; readonly nonce: string; readonly stored: ResultRevision }
     /** `epoch` is the fencing token of the owner. */
     | { readonly kind: "chunk"; readonly chunk: string; readonly epoch: number }
-    | { readonly kind: "pause"; readonly pause: string }
+    | { readonly kind: "pause"; readonly pause: string; readonly digest: string }
     /** `stored` is where it is among the results. */
     | (Answer & { readonly nonce: string; readonly stored?: ResultRevision | undefined })
   );
@@ -75,10 +82,19 @@ export type CommandRecord = Answer | { readonly kind: "moved"; readonly version:
 /** Id of the result which says that an answer to a pause was accepted and did not fit, after the nonce of its command. */
 export const unfitIdOf = (nonce: string): string => `${nonce}.unfit`;
 
-/** Body of a stored result. */
+/** Id of the result which says that a call was refused, after the nonce of the call. */
+export const refusedIdOf = (nonce: string): string => `${nonce}.refused`;
+
+/** Body of that result. */
+export interface RefusalBody {
+  readonly kind: "refused";
+  readonly error: string;
+}
+
+/** Body of the stored result of a trace. `digest` is that of the input; empty where it is not known. */
 export type ResultBody =
   | { readonly kind: "outcome"; readonly digest: string; readonly outcome: string }
-  | { readonly kind: "pause"; readonly pauses: readonly string[] };
+  | { readonly kind: "pause"; readonly digest: string; readonly pauses: readonly string[] };
 
 /** Body of the record of an id, among the results: the version of the flow that it belongs to. */
 export interface BindingBody {

@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { type Clock, type Scheduler, systemClock, systemScheduler } from "penguiflow";
+import { type Clock, type Random, type Scheduler, systemClock, systemScheduler } from "penguiflow";
 
-/** Time, turns of the event loop, and ids of a program: its machine's, or those of a simulation. */
+/** Time, turns of the event loop, chance and ids of a program: its machine's, or those of a simulation. */
 export interface Machine {
   readonly clock: Clock;
   readonly scheduler: Scheduler;
+  readonly random: Random;
   /** Makes an id of hexadecimal digits, two for each byte. */
   readonly newId: (bytes: number) => string;
   /** Returns the share of the time since the call before in which the event loop was busy. */
@@ -14,6 +15,7 @@ export interface Machine {
 export const thisMachine: Machine = {
   clock: systemClock,
   scheduler: systemScheduler,
+  random: Math.random,
   newId: (bytes) => randomBytes(bytes).toString("hex"),
   newUtilization() {
     let before = performance.eventLoopUtilization();

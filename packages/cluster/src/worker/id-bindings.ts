@@ -55,9 +55,20 @@ export class IdBindings {
     const given = this.isOn ? calls.filter(({ isGiven }) => isGiven) : [];
     if (given.length === 0) return { elsewhere: new Map(), finals: new Map() };
     const elsewhere = await this.bind(given);
-    const own = given.filter((call) => !elsewhere.has(call));
-    const places = [...elsewhere, ...own.flatMap((call) => this.#early.map((version) => [call, version] as const))];
+    const places = [
+      ...elsewhere,
+      ...given.filter((call) => !elsewhere.has(call)).flatMap((call) => this.#earlyOf(call)),
+    ];
     return { elsewhere, finals: await this.#finalsIn(places) };
+  }
+
+  /** Whether an id has a final result in another version from before it was bound. */
+  async hasEndedEarly(given: Pick<GivenId, "tenant" | "id">): Promise<boolean> {
+    return this.isOn && (await this.#finalsIn(this.#earlyOf(given))).size > 0;
+  }
+
+  #earlyOf<Given>(given: Given): readonly (readonly [Given, string])[] {
+    return this.#early.map((version) => [given, version]);
   }
 
   /** Other versions in which ids may have outcomes from before they were bound. */
@@ -97,10 +108,10 @@ export class IdBindings {
     return version === this.#deployment.version ? undefined : version;
   }
 
-  async #finalsIn(
-    places: readonly (readonly [CallCommand, string])[],
-  ): Promise<ReadonlyMap<CallCommand, Kept<ResultBody>>> {
-    const finals = new Map<CallCommand, Kept<ResultBody>>();
+  async #finalsIn<Given extends Pick<GivenId, "tenant" | "id">>(
+    places: readonly (readonly [Given, string])[],
+  ): Promise<ReadonlyMap<Given, Kept<ResultBody>>> {
+    const finals = new Map<Given, Kept<ResultBody>>();
     if (places.length === 0) return finals;
     const keys = places.map(([{ tenant, id }, version]): ResultKey => {
       return { partition: partitionOf({ ...this.#deployment, version }, tenant, id), tenant, id };

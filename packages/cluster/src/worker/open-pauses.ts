@@ -12,6 +12,8 @@ export interface OpenPausesHost {
   readonly partition: string;
   /** Stores results in the order of the calls. */
   putResult(result: StoredResult): Promise<number | "superseded">;
+  /** Returns the digest of the input of a trace; an empty one where it is not known. */
+  digestOf(tenant: string, id: string): string;
   /** Tells the callers of a trace of a pause. */
   tellPause(tenant: string, id: string, text: string): void;
   /** Tells the sender of an answer to a pause, which is open, that it did not fit. */
@@ -92,7 +94,8 @@ export class OpenPauses {
   }
 
   async #put(tenant: string, id: string, pauses: ReadonlyMap<string, string>): Promise<void> {
-    const body: ResultBody = { kind: "pause", pauses: [...pauses.values()] };
+    const digest = this.#host.digestOf(tenant, id);
+    const body: ResultBody = { kind: "pause", digest, pauses: [...pauses.values()] };
     const key = { partition: this.#host.partition, tenant, id };
     await this.#host.putResult({ key, isFinal: false, body: toBytes(body), keepMs: PAUSE_KEEP_MS });
   }

@@ -21,11 +21,14 @@ import {
   inboxOf,
   type Note,
   ownerSubject,
+  type RefusalBody,
+  refusedIdOf,
   type ResultBody,
   type Told,
   type TraceCommand,
 } from "../form/command.ts";
 import { Gatherer } from "../form/gather.ts";
+import { differs, idConflict } from "../form/id-conflict.ts";
 import { sleep } from "../form/machine.ts";
 import { writePauseToken } from "../form/pause-token.ts";
 import { finalOf, type Kept, readKept } from "../form/kept.ts";
@@ -34,7 +37,7 @@ import type { Releases } from "../form/releases.ts";
 import { answerFailed } from "./failed-answer.ts";
 import { IdBindings, RENEW_SHARE } from "./id-bindings.ts";
 import { OpenPauses } from "./open-pauses.ts";
-import { PauseClaims } from "./pause-claims.ts";
+import { ANSWER_MS, PauseClaims } from "./pause-claims.ts";
 import type { RunningSettings } from "./settings.ts";
 import { TraceCommands } from "./trace-commands.ts";
 import { Trimmer } from "./trimmer.ts";
@@ -72,8 +75,19 @@ const REMEMBERED = 4_096;
 /** Knowledge of a trace that the owner has accepted. Lost at a takeover: callers then ask for their results. */
 interface Accepted {
   readonly inboxes: Set<string>;
-  readonly digest: string;
+  /** That of the input; empty where an earlier owner has accepted the trace. */
+  digest: string;
   readonly keepMs: number;
+  /** Settles when it is known whether an earlier owner has; absent once it is. */
+  accepting: Promise<void> | undefined;
+}
+
+/** Items that were looked up. */
+interface Found {
+  /** Final results of their ids. */
+  readonly finals: ReadonlyMap<CallCommand, Kept<ResultBody>>;
+  /** Earlier refusals. */
+  readonly refusals: ReadonlyMap<CallCommand, Kept<RefusalBody>>;
 }
 
 /** A run of the partition, and the work on items that have been read. */
@@ -150,8 +164,11 @@ export class PartitionOwner {
       partition: this.#name,
       putResult: (result) => this.#results.add(result),
       tellPause: (tenant, id, text) => {
-        for (const inbox of this.#inboxesOf(tenant, id)) this.#tell(inbox, { kind: "pause", tenant, id, pause: text });
+        const digest = this.#digestOf(tenant, id);
+        for (const inbox of this.#inboxesOf(tenant, id))
+          this.#tell(inbox, { kind: "pause", tenant, id, pause: text, digest });
       },
+      digestOf: (tenant, id) => this.#digestOf(tenant, id),
       settle: async (pause, isOpen) => await this.#claims?.settle(pause, isOpen),
     });
     this.#whenOver = this.#own();
@@ -369,11 +386,15 @@ export class PartitionOwner {
     // calls of an earlier read go first, however long their look-up takes
     const looked = Promise.all([this.#finalsOf(asked, isOld), this.#bindings.lookUp(asked), serving.looked]);
     serving.looked = looked;
-    const [finals, others] = await looked;
+    const [{ finals, refusals }, others] = await looked;
     const work = calls.map(async ({ item, command }) => {
       const trace = keyOf(command.tenant, command.id);
+      const refusal = refusals.get(command);
       const final = finals.get(command) ?? others.finals.get(command);
-      const accepted = this.#acceptInTurn(serving, item, command, final, others.elsewhere.get(command));
+      const accepted =
+        refusal === undefined
+          ? this.#acceptInTurn(serving, item, command, final, others.elsewhere.get(command))
+          : this.#refuse(run, item, command, refusal);
       accepting.set(trace, accepted);
       await accepted;
       if (accepting.get(trace) === accepted) accepting.delete(trace);
@@ -417,59 +438,93 @@ export class PartitionOwner {
     const { promise: given, resolve: give } = Promise.withResolvers<void>();
     delayed.set(lane, given);
     await Promise.all([before, pending]);
-    const later = final ?? (await this.#finalsOf([command], true)).get(command);
+    const later = final ?? (await this.#finalsOf([command], true)).finals.get(command);
     const accepted = accept(later ?? this.#taking.get(command));
     if (delayed.get(lane) === given) delayed.delete(lane);
     give();
     await accepted;
   }
 
-  /** Looks up the final results of ids that may have ended before. */
-  async #finalsOf(calls: readonly CallCommand[], isOld: boolean): Promise<ReadonlyMap<CallCommand, Kept<ResultBody>>> {
+  /** Looks up the final results of ids that may have ended before, and the refusals of calls that may have been read. */
+  async #finalsOf(calls: readonly CallCommand[], isOld: boolean): Promise<Found> {
     const asked = calls.filter(
       ({ isGiven, isRepeated, tenant, id }) =>
         isOld || isGiven || isRepeated === true || this.#overtaken.has(keyOf(tenant, id)),
     );
-    if (asked.length === 0) return new Map();
-    const keys = asked.map(({ tenant, id }) => ({ partition: this.#name, tenant, id }));
-    const found = await this.#settings.backend.results.get(keys, "latest");
     const finals = new Map<CallCommand, Kept<ResultBody>>();
+    const refusals = new Map<CallCommand, Kept<RefusalBody>>();
+    if (asked.length === 0) return { finals, refusals };
+    const again = asked.filter(({ isRepeated }) => isOld || isRepeated === true);
+    const keys = [
+      ...asked.map(({ tenant, id }) => ({ partition: this.#name, tenant, id })),
+      ...again.map(({ tenant, nonce }) => ({ partition: this.#name, tenant, id: refusedIdOf(nonce) })),
+    ];
+    const found = await this.#settings.backend.results.get(keys, "latest");
     for (const [index, command] of asked.entries()) {
       const result = found[index];
       if (result?.isFinal === true) finals.set(command, readKept<ResultBody>(result));
     }
-    return finals;
+    for (const [index, command] of again.entries()) {
+      const refusal = found[asked.length + index];
+      if (refusal !== undefined) refusals.set(command, readKept<RefusalBody>(refusal));
+    }
+    return { finals, refusals };
+  }
+
+  /**
+   * Refuses a call. Its sender finds that among the results where the wire has lost it, and a call that comes twice is
+   * refused twice.
+   */
+  async #refuse(
+    run: FlowRun<unknown, unknown>,
+    { lane, sequence }: Offered,
+    { tenant, id, inbox, nonce }: CallCommand,
+    why: Error | Kept<RefusalBody>,
+  ): Promise<void> {
+    const key = { partition: this.#name, tenant, id: refusedIdOf(nonce) };
+    let refusal = why instanceof Error ? undefined : why;
+    if (why instanceof Error) {
+      const body: RefusalBody = { kind: "refused", error: writeError(why) };
+      const put = await this.#results.add({ key, isFinal: true, body: toBytes(body), keepMs: ANSWER_MS });
+      refusal =
+        put === "superseded"
+          ? await finalOf<RefusalBody>(this.#settings.backend.results, key)
+          : { ...body, revision: put };
+      this.#remember(keyOf(tenant, nonce));
+    }
+    await run.intake.consume({ lane, sequence });
+    this.#left();
+    if (refusal === undefined) return;
+    const { error, revision } = refusal;
+    this.#tell(inbox, { kind: "refused", tenant, id, nonce, error, stored: { key, revision } });
   }
 
   async #accept(
     run: FlowRun<unknown, unknown>,
-    { lane, sequence }: Offered,
+    item: Offered,
     command: CallCommand,
     final: Kept<ResultBody> | undefined,
   ): Promise<void> {
-    const { tenant, id, inbox, digest, keepMs } = command;
-    const position = { lane, sequence };
-    const conflict = this.#conflict(command, final);
-    if (conflict !== undefined || final !== undefined) {
-      await run.intake.consume(position);
-      this.#left();
-      if (conflict !== undefined)
-        this.#tell(inbox, { kind: "refused", tenant, id, digest, error: writeError(conflict) });
-      else if (final?.kind === "outcome") this.#tell(inbox, toldOf(final, tenant, id));
-      return;
-    }
+    const { tenant, id, inbox, nonce, digest, keepMs } = command;
+    const position = { lane: item.lane, sequence: item.sequence };
     const key = keyOf(tenant, id);
-    if (this.#ended.has(key)) {
-      await run.intake.consume(position);
-      this.#left();
+    const before = this.#accepted.get(key);
+    if (differs(digest, final?.kind === "outcome" ? final.digest : before?.digest)) {
+      await this.#refuse(run, item, command, idConflict(tenant, id));
       return;
     }
-    const known = this.#accepted.get(key) ?? { inboxes: new Set<string>(), digest, keepMs };
+    if (final !== undefined || this.#ended.has(key) || this.#ended.has(keyOf(tenant, nonce))) {
+      await run.intake.consume(position);
+      this.#left();
+      if (final?.kind === "outcome") this.#tell(inbox, toldOf(final, tenant, id));
+      return;
+    }
+    const known = before ?? { inboxes: new Set<string>(), digest, keepMs, accepting: undefined };
     known.inboxes.add(inbox);
     this.#accepted.set(key, known);
     try {
       const { budget, deadlineAt, exclusive, principal, priority, to, topic } = command.options;
-      const accepted = await run.intake.accept(readValue(command.payload), {
+      const accepting = run.intake.accept(readValue(command.payload), {
         id,
         tenant,
         consumed: position,
@@ -483,32 +538,31 @@ export class PartitionOwner {
         to,
         topic,
       });
-      if (accepted === "known") this.#left();
+      // the input that an earlier owner has accepted may be another one
+      if (before === undefined)
+        known.accepting = accepting.then(
+          (how) => {
+            if (how === "known") known.digest = "";
+            known.accepting = undefined;
+          },
+          () => {},
+        );
+      if ((await accepting) === "known") this.#left();
     } catch (error) {
       if (this.#isLost(error)) throw error;
-      this.#accepted.delete(key);
-      await run.intake.consume(position);
-      this.#left();
-      this.#tell(inbox, { kind: "refused", tenant, id, digest, error: writeError(error) });
+      if (before === undefined) this.#accepted.delete(key);
+      await this.#refuse(run, item, command, error as Error);
     }
+  }
+
+  #digestOf(tenant: string, id: string): string {
+    return this.#accepted.get(keyOf(tenant, id))?.digest ?? "";
   }
 
   /** Whether an item that is accepted now may have been accepted by an owner that it ended. Counts down. */
   #isCareful(): boolean {
     this.#carefulItems -= 1;
     return this.#carefulItems >= 0;
-  }
-
-  /** Returns the error of a call whose id was used for another input. */
-  #conflict({ tenant, id, digest }: CallCommand, final: Kept<ResultBody> | undefined): FlowError | undefined {
-    const used = final?.kind === "outcome" ? final.digest : this.#accepted.get(keyOf(tenant, id))?.digest;
-    if (used === undefined || used === "" || used === digest) return undefined;
-    return new FlowError({
-      code: FlowErrorCode.ID_CONFLICT,
-      message: `Cannot accept id "${id}": it was used with another input; use an id of its own for each input`,
-      traceId: id,
-      tenant,
-    });
   }
 
   #claimsOf(run: FlowRun<unknown, unknown>): PauseClaims {
@@ -559,11 +613,9 @@ export class PartitionOwner {
 
   /** Gives an item to the version that its id belongs to. */
   async #move({ lane, body }: Offered, command: Command, version: string): Promise<void> {
-    const { tenant, id, inbox } = command;
+    const { tenant, id, nonce: key } = command;
     const { backend, machine } = this.#settings;
     const partition = partitionOf({ ...this.#deployment, version }, tenant, id);
-    // a key of its own: another caller's item of that id may be there, and this caller is to be told as well
-    const key = command.kind === "call" ? `${keyOf(tenant, id)}\u0000${inbox}` : command.nonce;
     while (!this.#leaving.signal.aborted) {
       const [answer] = await backend.intake.offer([{ partition, lane, key, body }]).catch(() => [undefined]);
       if (answer === "stored" || answer === "duplicate") return;
@@ -574,6 +626,7 @@ export class PartitionOwner {
   }
 
   async #putCancelled(tenant: string, id: string, reason: string | undefined): Promise<void> {
+    if (inboxOf(id) === undefined && (await this.#bindings.hasEndedEarly({ tenant, id }))) return;
     const error = new FlowError({
       code: FlowErrorCode.TRACE_CANCELLED,
       message: `Trace "${id}" was cancelled before it began`,
@@ -628,6 +681,7 @@ export class PartitionOwner {
   async #putOutcome(outcome: FinalOutcome): Promise<void> {
     const { tenant, traceId: id } = outcome;
     const accepted = this.#accepted.get(keyOf(tenant, id));
+    await accepted?.accepting;
     const text = writeOutcome(outcome);
     const body: ResultBody = { kind: "outcome", digest: accepted?.digest ?? "", outcome: text };
     const key = { partition: this.#name, tenant, id };
@@ -725,11 +779,11 @@ export class PartitionOwner {
 }
 
 function toldOf(
-  { outcome, revision }: Kept<ResultBody & { readonly kind: "outcome" }>,
+  { outcome, digest, revision }: Kept<ResultBody & { readonly kind: "outcome" }>,
   tenant: string,
   id: string,
 ): Told {
-  return { kind: "outcome", tenant, id, outcome, revision };
+  return { kind: "outcome", tenant, id, outcome, digest, revision };
 }
 
 const keyOf = (tenant: string, id: string): string => `${tenant}\u0000${id}`;

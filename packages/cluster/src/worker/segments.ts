@@ -46,8 +46,10 @@ export function segmentsOf(flow: AnyFlow): readonly Segment[] {
 }
 
 /** Makes the flow that has a placed node alone, with its policy. */
-export function segmentFlow({ name, node: placed }: Segment, { logger }: ClusterSettings): AnyFlow {
-  return create(placed.to(), { name, logger, limits: { maxResults: MAX_RESULTS } }) as unknown as AnyFlow;
+export function segmentFlow({ name, node: placed }: Segment, { logger, machine }: ClusterSettings): AnyFlow {
+  const { clock, scheduler, random } = machine;
+  const limits = { maxResults: MAX_RESULTS };
+  return create(placed.to(), { name, logger, limits, clock, scheduler, random }) as unknown as AnyFlow;
 }
 
 /**
@@ -61,7 +63,13 @@ export function homeNode(
   client: Client,
 ): StandIn {
   const flow: FlowRef<unknown, unknown> = { name, version };
-  const policy = { validate: "none", concurrency: CONCURRENCY, ordering: placed.policy.ordering } as const;
+  // a message that is not stored is unknown after a crash, and its trace begins anew with other keys
+  const policy = {
+    validate: "none",
+    concurrency: CONCURRENCY,
+    ordering: placed.policy.ordering,
+    durable: "before",
+  } as const;
   const keepMs = Math.min(KEEP_MS, settings.keepMs);
   const handler = async (message: Message, ctx: Context): Promise<unknown> => {
     const { tenant, principal, topic, priority } = message.headers;

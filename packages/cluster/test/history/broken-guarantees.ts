@@ -1,4 +1,6 @@
-import { type FinalState, type HistoryEvent, nameOf, type TraceName } from "./history.ts";
+import { inboxOf } from "../../src/form/command.ts";
+import { groupOf } from "../../src/form/place.ts";
+import { type FinalState, type HistoryEvent, nameOf, placeOf, type TraceName } from "./history.ts";
 
 type EventOf<Type extends HistoryEvent["type"]> = Extract<HistoryEvent, { readonly type: Type }>;
 
@@ -36,15 +38,22 @@ class History {
     return Map.groupBy(this.of(type), (event) => nameOf(event as unknown as TraceName));
   }
 
-  /** Runs of each accepted trace, ascending. */
-  get runs(): ReadonlyMap<string, readonly number[]> {
-    const runs = new Map<string, Set<number>>();
+  /** Traces that were accepted. */
+  get accepted(): readonly TraceName[] {
+    return this.of("appended").flatMap(({ partition, put }) =>
+      put.map(({ tenant, id }) => ({ partition, tenant, id })),
+    );
+  }
+
+  /** First run of each accepted trace, by its place. */
+  get firstRuns(): ReadonlyMap<string, number> {
+    const runs = new Map<string, number>();
     for (const { partition, put } of this.of("appended"))
       for (const { run, tenant, id } of put) {
-        const name = nameOf({ partition, tenant, id });
-        runs.set(name, (runs.get(name) ?? new Set()).add(run));
+        const place = placeOf({ partition, tenant, id });
+        runs.set(place, Math.min(run, runs.get(place) ?? run));
       }
-    return new Map([...runs].map(([name, all]) => [name, [...all].sort((a, b) => a - b)]));
+    return runs;
   }
 
   /** Traces that people have tried again after their failure: they have several outcomes. */
@@ -61,28 +70,47 @@ const rules: readonly Rule[] = [
       .map((event) => `Lost: call ${event.call} of ${nameOf(event)} was never told its outcome`);
   },
   function aRefusedCallDidNotRun(history) {
-    const { runs } = history;
+    const accepted = new Set(history.accepted.map(nameOf));
     const called = history.byTrace("called");
     return history
       .of("rejected")
       .filter(({ code }) => code === "NOT_ACCEPTED")
-      .filter((event) => (called.get(nameOf(event))?.length ?? 1) === 1 && runs.has(nameOf(event)))
+      .filter((event) => (called.get(nameOf(event))?.length ?? 1) === 1 && accepted.has(nameOf(event)))
       .map((event) => `Refused: call ${event.call} of ${nameOf(event)} was not accepted, and has run`);
   },
-  function anIdIsAcceptedOnce(history) {
-    return [...history.runs]
-      .filter(([, runs]) => runs.length > 1)
-      .map(([name, runs]) => `Doubled: ${name} was accepted ${runs.length} times, as runs ${runs.join(", ")}`);
+  function anIdIsAcceptedOnce({ events, retried }) {
+    const runs = new Map<string, Set<string>>();
+    const earlier = new Set<string>();
+    for (const event of events) {
+      // one whose outcome is given up may be used again
+      if (event.type === "forgotten" && inboxOf(event.id) === undefined && !retried.has(nameOf(event))) {
+        for (const run of runs.get(nameOf(event)) ?? []) earlier.add(run);
+        runs.delete(nameOf(event));
+      }
+      if (event.type !== "appended") continue;
+      const { partition, put } = event;
+      for (const { run, tenant, id } of put) {
+        const [name, what] = [nameOf({ partition, tenant, id }), `${run} of ${partition}`];
+        if (!earlier.has(what)) runs.set(name, (runs.get(name) ?? new Set()).add(what));
+      }
+    }
+    return [...runs]
+      .filter(([, all]) => all.size > 1)
+      .map(([name, all]) => `Doubled: ${name} was accepted ${all.size} times, as runs ${[...all].join(", ")}`);
   },
   function aFinalResultIsNeverReplaced(history) {
-    const stored = new Map<string, string>();
+    const stored = new Map<string, { readonly partition: string; readonly outcome: string }>();
     const broken: string[] = [];
     for (const event of history.events) {
-      if (event.type === "forgotten") stored.delete(nameOf(event));
-      if (event.type !== "result" || event.answer !== "stored") continue;
-      const before = stored.get(nameOf(event)) ?? event.outcome;
-      if (before !== event.outcome) broken.push(`Result: a second one of ${nameOf(event)} was stored`);
-      stored.set(nameOf(event), event.outcome);
+      if (event.type === "forgotten" && stored.get(nameOf(event))?.partition === event.partition)
+        stored.delete(nameOf(event));
+      // a command has a record in each version that it was given to
+      if (event.type !== "result" || event.answer !== "stored" || !isOfTrace(event)) continue;
+      const { partition, outcome } = event;
+      const before = stored.get(nameOf(event)) ?? event;
+      if (before.outcome !== outcome || before.partition !== partition)
+        broken.push(`Result: a second one of ${nameOf(event)} was stored in ${partition}`);
+      stored.set(nameOf(event), { partition, outcome });
     }
     return broken;
   },
@@ -128,19 +156,16 @@ const rules: readonly Rule[] = [
     return broken;
   },
   function aLaneIsAcceptedInOrder(history) {
-    const { runs } = history;
+    const { firstRuns } = history;
     const lanes = Map.groupBy(history.of("read"), ({ partition, lane }) => `lane ${lane} of ${partition}`);
     return [...lanes].flatMap(([lane, items]) => {
       const first = new Map<string, number>();
       for (const item of items.toSorted((a, b) => a.sequence - b.sequence))
-        if (!first.has(nameOf(item))) first.set(nameOf(item), item.sequence);
-      const accepted = [...first].flatMap(
-        ([name]) =>
-          runs
-            .get(name)
-            ?.slice(0, 1)
-            .map((run) => ({ name, run })) ?? [],
-      );
+        if (!first.has(placeOf(item))) first.set(placeOf(item), item.sequence);
+      const accepted = [...first.keys()].flatMap((name) => {
+        const run = firstRuns.get(name);
+        return run === undefined ? [] : [{ name, run }];
+      });
       return accepted.flatMap(({ name, run }, index) => {
         const before = accepted[index - 1];
         return before === undefined || before.run < run
@@ -203,6 +228,9 @@ const rules: readonly Rule[] = [
   },
 ];
 
+/** Whether a stored result is the outcome of a trace, and no record of a command. */
+const isOfTrace = ({ outcome }: EventOf<"result">): boolean => outcome.startsWith('{"status":');
+
 function answerIn(outcome: string): unknown[] {
   const { results } = JSON.parse(outcome) as { readonly results: readonly { readonly answer?: unknown }[] };
   return results.flatMap(({ answer }) => (answer === undefined ? [] : [answer]));
@@ -229,8 +257,10 @@ function miscounted(history: History, { counts }: FinalState, nodes: ReadonlyMap
       outcomes.set(nameOf(event), event.outcome);
   let completed = 0;
   let others = 0;
+  // a node on another pool completes one message for each trace of its flow
+  const whole = history.accepted.filter(({ partition }) => !groupOf(partition).includes("/"));
   // of a trace that was accepted by a process that could not say so, its outcome is known
-  for (const name of new Set([...history.runs.keys(), ...history.of("told").map(nameOf)]))
+  for (const name of new Set([...whole, ...history.of("told")].map(nameOf)))
     if (outcomes.get(name)?.startsWith('{"status":"completed"') === true) completed += 1;
     else others += 1;
   return [...nodes].flatMap(([node, each]) => {

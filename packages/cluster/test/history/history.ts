@@ -67,7 +67,10 @@ export type HistoryEvent =
 
 /** State of a cluster once all its calls have settled. */
 export interface FinalState {
-  /** Number of messages completed, by node, summed over all partitions. */
+  /**
+   * Number of messages completed, by node, summed over all partitions; those of a node on another pool by the name of the
+   * flow that it is there.
+   */
   readonly counts: ReadonlyMap<string, number>;
   /** Traces in flight, and outcomes that are not delivered, in the checkpoints. */
   readonly left: readonly string[];
@@ -75,5 +78,9 @@ export interface FinalState {
   readonly backlog: number;
 }
 
-/** Name of a trace as a key and for reports. */
-export const nameOf = ({ partition, tenant, id }: TraceName): string => `"${id}" of ${tenant} in ${partition}`;
+/** Name of a trace as a key and for reports. An id is one in all versions of its flow, so its name has none. */
+export const nameOf = ({ partition, tenant, id }: TraceName): string =>
+  `"${id}" of ${tenant} in ${partition.replace(/@[^/]+(?=\/\d+$)/, "")}`;
+
+/** Name of a trace in one version of its flow. */
+export const placeOf = ({ partition, tenant, id }: TraceName): string => `"${id}" of ${tenant} in ${partition}`;

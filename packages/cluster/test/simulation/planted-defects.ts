@@ -2,6 +2,9 @@ import { Flow, type Outbox } from "penguiflow";
 import { Signalling } from "../../../core/src/engine/context/signalling.ts";
 import { LostOwners } from "../../../core/src/durable/traces/lost-owners.ts";
 import { Positions } from "../../../core/src/durable/store/positions.ts";
+import type { ClusterCallOptions } from "../../src/client/call.ts";
+import { Client } from "../../src/client/client.ts";
+import { IdBindings } from "../../src/worker/id-bindings.ts";
 import { PauseClaims } from "../../src/worker/pause-claims.ts";
 import { TraceCommands } from "../../src/worker/trace-commands.ts";
 import type { ServerDefect } from "./simulated-server.ts";
@@ -20,6 +23,11 @@ export const DEFECTS = [
   "lost owners not counted",
   "unfit answer told by the wire alone",
   "notes overtake each other",
+  "version of an id ignored",
+  "placed node called under a new key",
+  "budget kept from a placed node",
+  "deadline kept from a placed node",
+  "refusal told by the wire alone",
 ] as const;
 export type Defect = (typeof DEFECTS)[number];
 
@@ -42,6 +50,16 @@ function replace<Owner extends object, Name extends keyof Owner>(
   };
 }
 
+/** Changes the options with which placed nodes are called. */
+const replaceOfPlaced = (change: (options: ClusterCallOptions) => ClusterCallOptions) => () =>
+  replace(
+    Client.prototype,
+    "stream",
+    (sound) =>
+      ((flow, input, options = {}) =>
+        sound(flow, input, flow.name.includes("/") ? change(options) : options)) as Client["stream"],
+  );
+
 const plants: Partial<Record<Defect, () => () => void>> = {
   "position recorded early": () =>
     replace(Positions.prototype, "expect", (sound) => (position) => {
@@ -59,6 +77,17 @@ const plants: Partial<Record<Defect, () => () => void>> = {
     replace(Signalling.prototype, "accept", (sound) => (trace, name, value) => sound(trace, name, value)),
   "lost owners not counted": () => replace(LostOwners.prototype, "countOf", () => () => 0),
   "unfit answer told by the wire alone": () => replace(PauseClaims.prototype, "settle", () => async () => {}),
+  "version of an id ignored": () =>
+    replace(IdBindings.prototype, "bind", (sound) => async (ids) => {
+      await sound(ids);
+      return new Map();
+    }),
+  "placed node called under a new key": () => {
+    let calls = 0;
+    return replaceOfPlaced((options) => ({ ...options, id: `${options.id}.${(calls += 1)}` }))();
+  },
+  "budget kept from a placed node": replaceOfPlaced(({ budget: _, ...options }) => options),
+  "deadline kept from a placed node": replaceOfPlaced(({ deadlineAt: _, ...options }) => options),
   "intake position not filtered": () => replace(Positions.prototype, "restore", () => () => {}),
   "command consumed before its effect is stored": () =>
     replace(TraceCommands.prototype, "obey", (sound) => async (run, item, command, accepted) => {

@@ -2,7 +2,6 @@ import { createHash } from "node:crypto";
 import {
   type Checkpoint,
   type FinalOutcome,
-  type Flow,
   FlowError,
   type Logger,
   type Random,
@@ -10,24 +9,28 @@ import {
   type TraceItems,
 } from "penguiflow";
 import { SeededSchedule } from "../../../core/src/testing/simulation/seeded-schedule.ts";
-import type { ClusterOutcome, ClusterStreamItem } from "../../src/client/call.ts";
+import type { ClusterCallOptions, ClusterOutcome, ClusterStreamItem, FlowRef } from "../../src/client/call.ts";
 import { fromBytes } from "../../src/form/text.ts";
 import type { Client } from "../../src/client/client.ts";
 import { type Cluster, clusterOn } from "../../src/cluster.ts";
-import { partitionNames, partitionOf } from "../../src/form/place.ts";
+import { type Deployment, groupOf, partitionNames, partitionOf } from "../../src/form/place.ts";
 import type { Worker } from "../../src/worker/worker.ts";
 import { brokenGuarantees } from "../history/broken-guarantees.ts";
 import { type FinalState, type HistoryEvent, nameOf, type TraceName } from "../history/history.ts";
 import { outcomeOf, textOf } from "../history/observed-backend.ts";
-import { NODES, type Order, type Receipt, simulatedFlow, type World } from "./simulated-flow.ts";
+import { INK, NODES, type Order, type Receipt, simulatedFlow, type World } from "./simulated-flow.ts";
 import { SimulatedMachine } from "./simulated-machine.ts";
 import { type ServerDefect, SimulatedServer } from "./simulated-server.ts";
 
 const LEASE_MS = 1_000;
 const KEEP_MS = 3_600_000;
-const DEPLOYMENT = { app: "sim", flow: "orders", version: "1", partitions: 2, lanes: 2 };
+const DEPLOYMENT: Deployment = { app: "sim", flow: "orders", version: "1", partitions: 2, lanes: 2 };
+const NEXT: Deployment = { ...DEPLOYMENT, version: "2" };
+const PLACED: Deployment = { ...DEPLOYMENT, flow: "orders/pay" };
 const TENANTS = ["ada", "bob", "cy"];
+/** Workers from the beginning. In some seeds there is a third one: of the next version, or of the placed node. */
 const WORKERS = 2;
+const THIRD = 2;
 const CLIENTS = 2;
 /** Milliseconds in which calls begin and blows fall. */
 const BUSY_MS = 6_000;
@@ -35,7 +38,13 @@ const BUSY_MS = 6_000;
 const SIGNAL_MS = 400;
 /** Milliseconds after which everything must have ended. */
 const LIMIT_MS = 180_000;
-const FLOW = { name: "orders" } as Flow<Order, Receipt>;
+const FLOW: FlowRef<Order, Receipt> = { name: "orders" };
+/** Share of the seeds in which a second version is released, and in which a node is on another pool. */
+const KINDS = { versions: 0.2, placement: 0.2 };
+/** Milliseconds after which a release that was refused is tried again, and that it has. */
+const RELEASE_MS = 1_000;
+/** Milliseconds between two looks of an operator at the cluster. */
+const LOOK_MS = 1_000;
 const SILENT: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Chances of faults. */
@@ -96,6 +105,10 @@ class SimulatedCluster {
   readonly #script: Random;
   /** Draws what some of the seeds have. */
   readonly #extras: Random;
+  /** Draws what seeds with a third worker have. */
+  readonly #third: Random;
+  /** What this seed has besides workers of one flow. */
+  readonly #kind: keyof typeof KINDS | undefined;
   readonly #schedule: SeededSchedule;
   readonly #server: SimulatedServer;
   readonly #history: HistoryEvent[] = [];
@@ -109,6 +122,12 @@ class SimulatedCluster {
   readonly #orders = new Map<string, Order>();
   readonly #mended = new Set<string>();
   readonly #world: World;
+  /** Versions that each worker runs. */
+  readonly #versions = new Map<number, readonly Deployment[]>();
+  /** Whether given ids are bound to their versions. */
+  #isBound = false;
+  /** Whether the workers of the first version have ended, because it had no work. */
+  #isRetired = false;
   #calls = 0;
   #numbers = 0;
   /** Blows that have not fallen yet. */
@@ -121,6 +140,9 @@ class SimulatedCluster {
     this.#random = seededRandom(Math.imul(seed, 0x9e3779b1));
     this.#script = seededRandom(Math.imul(seed, 0x85ebca6b) + 1);
     this.#extras = seededRandom(Math.imul(seed, 0x27d4eb2f) + 2);
+    this.#third = seededRandom(Math.imul(seed, 0x165667b1) + 3);
+    const drawn = this.#third();
+    this.#kind = drawn < KINDS.versions ? "versions" : drawn > 1 - KINDS.placement ? "placement" : undefined;
     this.#schedule = new SeededSchedule(this.#random);
     const happens = (fault: string): boolean => this.#happens(fault);
     this.#server = new SimulatedServer(this.#schedule, this.#random, happens, (event) => this.#note(event), defect);
@@ -132,28 +154,38 @@ class SimulatedCluster {
         if (index >= 0) this.#kill(index, "a handler ends its worker");
       },
       isMended: ({ id, tenant }) => this.#mended.has(`${tenant} ${id}`),
-      handled: (machine, node, tenant, id) => {
+      handled: (machine, node, trace) => {
         if (machine.hasEnded) return;
-        const name = this.#nameOf(tenant, id);
-        this.#note({ type: "handled", ...name, node, epoch: this.#server.epochOf(machine, name.partition) });
+        this.#note({ type: "handled", ...trace, node, epoch: this.#server.epochOf(machine, trace.partition) });
       },
+      wrong: (what) => void this.#broken.push(what),
     };
   }
 
   async run(): Promise<SimulatedClusterRun> {
     for (let index = 0; index < WORKERS; index += 1) this.#beginWorker(index);
+    if (this.#kind === "placement") this.#beginWorker(THIRD);
     for (let index = 0; index < CLIENTS; index += 1) {
       const program = this.#program(`client-${index}`);
       this.#clients.push({ ...program, client: program.app.client() });
     }
     this.#planCalls();
     this.#planBlows();
+    if (this.#kind === "versions") this.#planReleases();
     await this.#play(
-      () => this.#ahead === 0 && this.#waits.size === 0 && this.#server.isEmpty && this.#unfinished.length === 0,
+      () =>
+        this.#ahead === 0 &&
+        this.#waits.size === 0 &&
+        this.#server.isEmpty &&
+        this.#unfinished.length === 0 &&
+        // a question that is left unanswered is work
+        (this.#kind !== "versions" || this.#isRetired || this.#isOfDeadCaller),
     );
+    if (this.#ahead > 0) this.#broken.push(`${this.#ahead} planned events have not happened`);
     await this.#shutDown();
     const state = await this.#finalState();
-    this.#broken.push(...brokenGuarantees(this.#history, state, NODES));
+    const nodes = this.#kind === "placement" ? new Map([...NODES, [PLACED.flow, 1]]) : NODES;
+    this.#broken.push(...brokenGuarantees(this.#history, state, nodes));
     const digest = createHash("sha256")
       .update(JSON.stringify([this.#history, [...this.#faults]]))
       .digest("hex");
@@ -196,9 +228,87 @@ class SimulatedCluster {
 
   #beginWorker(index: number): void {
     const program = this.#program(`worker-${index}`);
-    const worker = program.app.worker({ name: program.machine.name, maxInFlight: 4, drainMs: 200 });
+    const { machine } = program;
+    const placement = this.#kind === "placement" ? "gpu" : undefined;
+    // the second one runs both: whole flows, and the node of the other pool
+    const offers = placement === undefined || index === 0 ? [] : [placement];
+    const placedOnly = placement !== undefined && index === THIRD;
+    const worker = program.app.worker({ name: machine.name, maxInFlight: 4, drainMs: 200, offers, placedOnly });
     this.#workers[index] = { ...program, worker };
-    worker.run(simulatedFlow(program.machine, this.#world));
+    for (const deployment of this.#versions.get(index) ?? [DEPLOYMENT]) {
+      const { version } = deployment;
+      worker.run(simulatedFlow(machine, this.#world, { deployment, placement }), { version });
+    }
+  }
+
+  /** Number of workers, once all have begun. */
+  get #workerCount(): number {
+    return this.#kind === undefined ? WORKERS : THIRD + 1;
+  }
+
+  /**
+   * Has the next version released while the first one works. Then an operator lets the workers of the first one end once
+   * it has no work, and brings one back should it have some again.
+   */
+  #planReleases(): void {
+    const operator = this.#program("operator");
+    const later = (ms: number): Promise<void> => new Promise((resolve) => operator.machine.later(resolve, ms));
+    const some = (): number => Math.floor(this.#third() * 2_000);
+    const [beginMs, betweenMs, share] = [some(), some(), 0.2 + this.#third() * 0.6];
+    const begins = this.#third() < 0.5 ? DEPLOYMENT : NEXT;
+    this.#versions.set(THIRD, [NEXT]);
+    this.#ahead += 1;
+    const releasing = async (): Promise<void> => {
+      await later(beginMs);
+      this.#beginWorker(THIRD);
+      // those that begin again from now on run both
+      for (let index = 1; index < WORKERS; index += 1) this.#versions.set(index, [DEPLOYMENT, NEXT]);
+      await later(betweenMs);
+      await this.#release(operator, begins, begins === NEXT ? { share } : {});
+      this.#isBound = true;
+      await later(betweenMs);
+      await this.#release(operator, NEXT, begins === NEXT ? {} : { share });
+      await later(betweenMs);
+      await this.#release(operator, NEXT, {});
+      this.#ahead -= 1;
+      while (!operator.machine.hasEnded) {
+        await later(LOOK_MS);
+        await this.#operate(operator);
+      }
+    };
+    releasing().catch((error: unknown) => this.#broken.push(`The operator failed with ${String(error)}`));
+  }
+
+  async #release({ app, machine }: Program, { version }: Deployment, options: { readonly share?: number }) {
+    while (!machine.hasEnded) {
+      try {
+        await app.release(FLOW, version, { ...options, timeoutMs: RELEASE_MS });
+        return;
+      } catch (error) {
+        // its own release may be stored, without an answer
+        if (error instanceof TypeError) return;
+        this.#count(this.#faults, "a release is tried again");
+        await new Promise<void>((resolve) => machine.later(resolve, RELEASE_MS));
+      }
+    }
+  }
+
+  async #operate({ app }: Program): Promise<void> {
+    const status = await app.status().catch(() => undefined);
+    const first = status?.flows.find(({ version }) => version === DEPLOYMENT.version);
+    if (first === undefined) return;
+    if (!this.#isRetired && !first.hasWork && first.unowned.length === 0) {
+      this.#count(this.#faults, "a version ends");
+      this.#isRetired = true;
+      for (let index = 0; index < WORKERS; index += 1) {
+        this.#versions.set(index, [NEXT]);
+        this.#restart(index);
+      }
+    } else if (this.#isRetired && first.hasWork && first.members.length === 0) {
+      this.#count(this.#faults, "a version comes back");
+      this.#versions.set(0, [DEPLOYMENT, NEXT]);
+      this.#restart(0);
+    }
   }
 
   #draw<Item>(items: readonly Item[]): Item {
@@ -225,10 +335,13 @@ class SimulatedCluster {
       const tenant = this.#draw(TENANTS);
       const order = this.#orderOf(tenant, id);
       const client = this.#draw(this.#clients);
-      this.#plan(() => this.#call(client, order, isGiven ? id : undefined));
+      // whatever version its caller names, an id belongs to one
+      const version = this.#kind === "versions" ? ["1", "2", undefined][Math.floor(this.#third() * 4)] : undefined;
+      this.#plan(() => this.#call(client, order, isGiven ? id : undefined, version));
       if (isGiven && order.listens) this.#plan(() => this.#send(client, order));
       // one that waits for signals has no end once the client that sends them is killed
       if (isGiven && order.streams && !order.listens) this.#plan(() => this.#follow(this.#draw(this.#clients), order));
+      if (this.#third() < 0.1) this.#plan(() => this.#callUnfit(client, order, isGiven ? `unfit-${index}` : undefined));
       if (isGiven && this.#script() < 0.2) {
         const other = this.#draw(this.#clients);
         this.#plan(() => this.#cancel(other, order));
@@ -242,12 +355,16 @@ class SimulatedCluster {
     const random = this.#script;
     const known = this.#orders.get(key);
     if (known !== undefined) return known;
-    const [asks, fails] = [random() < 0.25, random() < 0.1];
+    const [asks, mayFail] = [random() < 0.25, random() < 0.1];
     const kills = random() < 0.04 ? this.#draw(["take", "pay"] as const) : undefined;
     // its callers are told that it has failed, and would not answer what it asks when it is tried again
     const listens = this.#script() < 0.25 && kills === undefined && !asks && id.startsWith("order-");
     const streams = this.#extras() < 0.3;
-    const order: Order = { id, tenant, asks: asks && kills === undefined, fails, listens, streams, kills };
+    const isPlaced = this.#kind === "placement";
+    // what fails before it asks would ask after its callers were told
+    const fails = mayFail ? (isPlaced && !asks && this.#third() < 0.5 ? "pay" : "ship") : undefined;
+    const deadlineAt = isPlaced ? this.#schedule.clock.epochNow() + 10 * LIMIT_MS : undefined;
+    const order: Order = { id, tenant, asks: asks && kills === undefined, fails, listens, streams, kills, deadlineAt };
     this.#orders.set(key, order);
     return order;
   }
@@ -256,33 +373,37 @@ class SimulatedCluster {
     const some = (most: number): number => Math.floor(this.#script() * (most + 1));
     const duration = (): number => Math.floor(this.#script() ** 2 * 4_000);
     for (let left = some(3); left > 0; left -= 1) {
-      const index = Math.floor(this.#script() * WORKERS);
+      const index = Math.floor(this.#script() * this.#workerCount);
       this.#plan(() => this.#kill(index));
     }
     for (let left = some(2); left > 0; left -= 1) {
-      const [index, ms] = [Math.floor(this.#script() * WORKERS), duration()];
+      const [index, ms] = [Math.floor(this.#script() * this.#workerCount), duration()];
       this.#plan(() => {
         this.#count(this.#faults, "a worker is suspended");
-        this.#workers[index]!.machine.suspend(ms);
+        this.#workers[index]?.machine.suspend(ms);
       });
     }
     for (let left = some(2); left > 0; left -= 1) {
-      const [programs, index, ms] = [this.#draw([this.#workers, this.#workers, this.#clients]), some(1), duration()];
+      const programs = this.#draw([this.#workers, this.#workers, this.#clients]);
+      const [index, ms] = [some((programs === this.#clients ? CLIENTS : this.#workerCount) - 1), duration()];
       this.#plan(() => {
         this.#count(this.#faults, "a machine is cut off");
-        this.#server.cutOff(programs[index]!.machine, ms);
+        const { machine } = programs[index] ?? programs[0]!;
+        this.#server.cutOff(machine, ms);
       });
     }
     for (let left = some(1); left > 0; left -= 1) {
-      const index = Math.floor(this.#script() * WORKERS);
+      const index = Math.floor(this.#script() * this.#workerCount);
       this.#plan(() => this.#restart(index));
     }
     if (this.#script() < 0.15) this.#plan(() => this.#killClient());
   }
 
   #kill(index: number, fault = "a worker is killed"): void {
+    const struck = this.#workers[index];
+    if (struck === undefined) return;
     this.#count(this.#faults, fault);
-    this.#workers[index]!.machine.kill();
+    struck.machine.kill();
     this.#ahead += 1;
     this.#schedule.clock.setTimer(
       () => {
@@ -295,8 +416,9 @@ class SimulatedCluster {
 
   /** Drains a worker and begins it again. */
   #restart(index: number): void {
-    const { worker, machine } = this.#workers[index]!;
-    if (machine.hasEnded) return;
+    const restarted = this.#workers[index];
+    if (restarted === undefined || restarted.machine.hasEnded) return;
+    const { worker, machine } = restarted;
     this.#count(this.#faults, "a worker is drained");
     this.#ahead += 1;
     const again = (): void => {
@@ -335,17 +457,23 @@ class SimulatedCluster {
       .finally(() => this.#waits.delete(number));
   }
 
-  #call(caller: Caller, order: Order, id: string | undefined): void {
+  #call(caller: Caller, order: Order, id: string | undefined, version: string | undefined): void {
     if (caller.machine.hasEnded) return;
     this.#calls += 1;
     const call = this.#calls;
-    const { tenant } = order;
+    const { tenant, deadlineAt } = order;
+    // before its ids are bound, a flow has one version for its callers
+    const flow = this.#isBound && version !== undefined ? { ...FLOW, version } : FLOW;
+    const options: ClusterCallOptions = {
+      ...{ id, tenant },
+      ...(deadlineAt !== undefined && { deadlineAt, budget: { ink: INK.budget } }),
+    };
     const name = this.#nameOf(tenant, id ?? order.id);
     if (id !== undefined) this.#note({ type: "called", ...name, call });
     const calling = async (): Promise<void> => {
       try {
-        if (order.streams) await this.#read(caller, order, caller.client.stream(FLOW, order, { id, tenant }), call);
-        else this.#told(caller, order, await caller.client.outcome(FLOW, order, { id, tenant }), call);
+        if (order.streams) await this.#read(caller, order, caller.client.stream(flow, order, options), call);
+        else this.#told(caller, order, await caller.client.outcome(flow, order, options), call);
       } catch (error) {
         if (!(error instanceof FlowError)) throw error;
         this.#count(this.#outcomes, error.code);
@@ -353,6 +481,21 @@ class SimulatedCluster {
       }
     };
     this.#watch(caller, `Call ${call} of ${nameOf(name)}`, calling());
+  }
+
+  /** Makes a call that the owner refuses: its entry node is unknown. */
+  #callUnfit(caller: Caller, order: Order, id: string | undefined): void {
+    if (caller.machine.hasEnded) return;
+    const { tenant } = order;
+    const calling = async (): Promise<void> => {
+      try {
+        await caller.client.outcome(FLOW, order, { id, tenant, to: "nowhere" });
+        this.#broken.push(`Refused: a call of ${tenant} to an unknown node was told an outcome`);
+      } catch {
+        this.#count(this.#faults, "a call is refused");
+      }
+    };
+    this.#watch(caller, `The call of ${tenant} to an unknown node`, calling());
   }
 
   /** Reads a trace that another client may have begun. */
@@ -473,12 +616,10 @@ class SimulatedCluster {
     this.#note({ type: "cancelling", ...name });
     const cancelling = async (): Promise<void> => {
       await caller.client.cancel(FLOW, id, { tenant });
-      const [stored] = await this.#server.store.results.get([name], "latest");
-      this.#note({
-        type: "cancelled",
-        ...name,
-        outcome: stored?.isFinal === true ? outcomeOf(stored.body) : undefined,
-      });
+      const places = [DEPLOYMENT, NEXT].map((one) => ({ partition: partitionOf(one, tenant, id), tenant, id }));
+      const stored = await this.#server.store.results.get(places, "latest");
+      const final = stored.find((one) => one?.isFinal === true);
+      this.#note({ type: "cancelled", ...name, outcome: final === undefined ? undefined : outcomeOf(final.body) });
     };
     this.#watch(caller, `The cancel of ${nameOf(name)}`, cancelling());
   }
@@ -504,8 +645,8 @@ class SimulatedCluster {
   /** Traces in flight, and outcomes that are not delivered. */
   get #unfinished(): readonly string[] {
     return this.#server.entries
-      .filter((entry) => isUnfinished(entry) && !(this.#isOfDeadCaller && isPaused(entry)))
-      .map(({ tenant, traceId }) => nameOf(this.#nameOf(tenant, traceId)));
+      .filter(([, entry]) => isUnfinished(entry) && !(this.#isOfDeadCaller && isPaused(entry)))
+      .map(([partition, { tenant, traceId: id }]) => nameOf({ partition, tenant, id }));
   }
 
   /** Whether a client was killed: a question of its traces is left unanswered. */
@@ -525,6 +666,8 @@ class SimulatedCluster {
     if (didEnd && !isLate) return;
     for (const wait of this.#waits.values()) this.#broken.push(`${wait} has not settled`);
     this.#waits.clear();
+    if (this.#kind === "versions" && !this.#isRetired && !this.#isOfDeadCaller)
+      this.#broken.push("The first version has not ended");
     for (const left of this.#unfinished) this.#broken.push(`${left} has not ended`);
   }
 
@@ -552,9 +695,15 @@ class SimulatedCluster {
     const counts = new Map<string, number>();
     const { checkpoints, intake } = this.#server.store;
     let backlog = 0;
-    for (const partition of partitionNames(DEPLOYMENT)) {
+    const deployments = { versions: [DEPLOYMENT, NEXT], placement: [DEPLOYMENT, PLACED] };
+    const all = this.#kind === undefined ? [DEPLOYMENT] : deployments[this.#kind];
+    for (const partition of all.flatMap(partitionNames)) {
       const opened = await checkpoints.open({ partition, owner: "checker", leaseMs: LEASE_MS });
-      for (const [node, count] of await opened.counts()) counts.set(node, (counts.get(node) ?? 0) + count);
+      const isPlaced = groupOf(partition).startsWith(PLACED.flow);
+      for (const [node, count] of await opened.counts()) {
+        const name = isPlaced ? PLACED.flow : node;
+        counts.set(name, (counts.get(name) ?? 0) + count);
+      }
       const limit = { count: 1_000, bytes: 1e9, waitMs: 0, signal: AbortSignal.abort() };
       const left = await intake.read(partition, await opened.consumed(), limit);
       // its reader has been told the end meanwhile, and asks no more

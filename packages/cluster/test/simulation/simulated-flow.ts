@@ -9,6 +9,8 @@ import {
   type Schema,
   shape,
 } from "penguiflow";
+import { type Deployment, partitionOf } from "../../src/form/place.ts";
+import { nameOf, type TraceName } from "../history/history.ts";
 import type { Happens } from "./simulated-server.ts";
 import type { SimulatedMachine } from "./simulated-machine.ts";
 
@@ -18,18 +20,25 @@ export interface Order {
   readonly tenant: string;
   /** Whether a person is asked. */
   readonly asks: boolean;
-  /** Whether it fails until it is tried again. */
-  readonly fails: boolean;
+  /** Node at which it fails until it is tried again. */
+  readonly fails: "pay" | "ship" | undefined;
   /** Whether it waits for two signals. */
   readonly listens: boolean;
   /** Whether "pay" writes a stream. */
   readonly streams: boolean;
   /** Node whose handler ends its worker, until the trace is tried again. */
   readonly kills: "take" | "pay" | undefined;
+  /** Deadline, and the budget of {@link INK}, which reach each node. */
+  readonly deadlineAt: number | undefined;
 }
+
+/** Amount of ink that a trace with a budget may spend, and that "pay" spends. */
+export const INK = { budget: 1_000, spent: 2 };
 
 export interface Receipt {
   readonly id: string;
+  /** Version of the flow that has made it. */
+  readonly by: string;
   readonly answer: unknown;
   /** Values of the signals that it has received. */
   readonly heard: readonly string[];
@@ -58,18 +67,42 @@ export interface World {
   readonly random: Random;
   readonly happens: Happens;
   /** Called at the beginning of each handler. */
-  readonly handled: (machine: SimulatedMachine, node: string, tenant: string, traceId: string) => void;
+  readonly handled: (machine: SimulatedMachine, node: string, trace: TraceName) => void;
+  /** Receives what is broken. */
+  readonly wrong: (what: string) => void;
   /** Ends the process in which a handler runs. */
   readonly kill: (machine: SimulatedMachine) => void;
   /** Whether a failing order may go through now. */
   readonly isMended: (order: Order) => boolean;
 }
 
+/** Options of a simulated flow. */
+export interface SimulatedFlow {
+  readonly deployment: Deployment;
+  /** Placement of "pay". */
+  readonly placement: string | undefined;
+}
+
 /** Creates the flow of a simulated worker: a fan-out, a join, a question and a last step that may fail. */
-export function simulatedFlow(machine: SimulatedMachine, world: World): Flow<Order, Receipt> {
+export function simulatedFlow(
+  machine: SimulatedMachine,
+  world: World,
+  { deployment, placement }: SimulatedFlow,
+): Flow<Order, Receipt> {
   const { random, happens } = world;
+  const begin = (node: string, { tenant, deadlineAt }: Order, ctx: Context): void => {
+    const { traceId: id } = ctx;
+    const flow = node === "pay" && placement !== undefined ? `${deployment.flow}/pay` : deployment.flow;
+    const trace: TraceName = { partition: partitionOf({ ...deployment, flow }, tenant, id), tenant, id };
+    world.handled(machine, node, trace);
+    if (deadlineAt === undefined) return;
+    if (ctx.deadlineAt !== deadlineAt) world.wrong(`Deadline: "${node}" of ${nameOf(trace)} has ${ctx.deadlineAt}`);
+    const most = INK.budget - (node === "ship" ? INK.spent : 0);
+    const left = ctx.budget.left["ink"] ?? Infinity;
+    if (left > most) world.wrong(`Budget: "${node}" of ${nameOf(trace)} has ${left} left, of ${most}`);
+  };
   const work = async (node: string, order: Order, ctx: Context): Promise<void> => {
-    world.handled(machine, node, order.tenant, ctx.traceId);
+    begin(node, order, ctx);
     if (order.kills === node && !world.isMended(order) && !machine.hasEnded) {
       world.kill(machine);
       await new Promise<never>(() => {});
@@ -97,12 +130,14 @@ export function simulatedFlow(machine: SimulatedMachine, world: World): Flow<Ord
     await work("pick", order, ctx);
     return order;
   });
-  const pay = payloadNode({ name: "pay", policy }, async (order: Order, ctx) => {
+  const pay = payloadNode({ name: "pay", policy, placement }, async (order: Order, ctx) => {
     await work("pay", order, ctx);
+    if (order.fails === "pay" && !world.isMended(order)) throw new Error(`No money for ${ctx.traceId}`);
     for (let left = order.streams ? CHUNKS : 0; left > 0; left -= 1) {
       await ctx.emitChunk({ text: `${left}` });
       if (happens("a handler is slow")) await ctx.sleep(DELAYS_MS[Math.floor(random() * DELAYS_MS.length)]!);
     }
+    if (order.deadlineAt !== undefined) ctx.budget.spend({ ink: INK.spent });
     return order;
   });
   const both = joinK("both", 2, { input: shape<Order>() });
@@ -112,15 +147,15 @@ export function simulatedFlow(machine: SimulatedMachine, world: World): Flow<Ord
     const heard: string[] = [];
     const signals = ctx.signals<string>("go");
     while (order.listens && heard.length < 2) heard.push(String((await signals.next()).value));
-    return [order, { id: order.id, answer, heard }];
+    return [order, { id: order.id, by: deployment.version, answer, heard }];
   });
   const ship = payloadNode({ name: "ship" }, async ([order, receipt]: [Order, Receipt], ctx): Promise<Receipt> => {
-    world.handled(machine, "ship", order.tenant, ctx.traceId);
-    if (order.fails && !world.isMended(order)) throw new Error(`No stock for ${ctx.traceId}`);
+    begin("ship", order, ctx);
+    if (order.fails === "ship" && !world.isMended(order)) throw new Error(`No stock for ${ctx.traceId}`);
     return receipt;
   });
   return create(take.to(pick, pay), pick.to(both), pay.to(both), both.to(ask), ask.to(ship), {
-    name: "orders",
+    name: deployment.flow,
     logger: SILENT,
     clock: machine.clock,
     scheduler: machine.scheduler,

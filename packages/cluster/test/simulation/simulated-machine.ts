@@ -10,6 +10,7 @@ export class SimulatedMachine implements Machine {
   readonly name: string;
   readonly clock: Clock;
   readonly scheduler: Scheduler;
+  readonly random: Random;
   readonly newId: (bytes: number) => string;
   readonly newUtilization = () => () => 0.5;
   readonly #schedule: SeededSchedule;
@@ -23,6 +24,7 @@ export class SimulatedMachine implements Machine {
 
   constructor(name: string, schedule: SeededSchedule, random: Random) {
     this.name = name;
+    this.random = random;
     this.#schedule = schedule;
     const skewMs = Math.floor((random() - 0.5) * 10_000);
     this.clock = {

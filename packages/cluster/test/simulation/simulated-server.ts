@@ -6,7 +6,7 @@ import {
   type Random,
   type SharedLease,
 } from "penguiflow";
-import type { ClusterBackend, Intake, KeptResult, ResultKey } from "penguiflow/adapter";
+import type { ClusterBackend, Intake, KeptResult, ResultKey, StoredResult } from "penguiflow/adapter";
 import type { SeededSchedule } from "../../../core/src/testing/simulation/seeded-schedule.ts";
 import { wrapPartition } from "../../../core/src/testing/kit/wrap-partition.ts";
 import { MemoryIntake } from "../../src/memory/memory-intake.ts";
@@ -34,7 +34,8 @@ export type ServerDefect =
   | "stale lookup trusted"
   | "result overwritten"
   | "ended lease renewed"
-  | "notes overtake each other";
+  | "notes overtake each other"
+  | "refusal told by the wire alone";
 
 interface Subscriber {
   readonly machine: SimulatedMachine;
@@ -97,7 +98,10 @@ export class SimulatedServer {
               const kept = await results.get(all.map(({ key }) => key));
               await results.forget(kept.filter((one) => one !== undefined));
             }
-            return await results.put(all);
+            const isKept = ({ key }: StoredResult): boolean =>
+              defect !== "refusal told by the wire alone" || !key.id.endsWith(".refused");
+            const answers = [...(await results.put(all.filter(isKept)))];
+            return all.map((one) => (isKept(one) ? answers.shift()! : 1));
           },
           get: (keys) => results.get(keys),
           forget: (kept) => results.forget(kept),
@@ -116,9 +120,11 @@ export class SimulatedServer {
     return this.#store;
   }
 
-  /** Live checkpoints of all partitions. */
-  get entries(): readonly Checkpoint[] {
-    return [...this.#entries.values()].flatMap((entries) => [...entries.values()]);
+  /** Live checkpoints of all partitions, each with the name of its partition. */
+  get entries(): readonly (readonly [string, Checkpoint])[] {
+    return [...this.#entries].flatMap(([partition, entries]) =>
+      [...entries.values()].map((entry) => [partition, entry] as const),
+    );
   }
 
   /** Whether no item waits in an intake or is on its way there. */
@@ -337,16 +343,17 @@ export class SimulatedServer {
     signal: AbortSignal,
   ): Promise<void> {
     const known = new Map<string, string | undefined>();
-    const waiting: (readonly [string, string | undefined])[] = [];
-    const tellNext = (): void => {
-      const [key, value] = waiting.shift()!;
-      if (!signal.aborted) onChange(key, value);
+    const waiting: (() => void)[] = [];
+    const send = (act: () => void): void => {
+      waiting.push(act);
+      this.#travel(() => machine.later(() => waiting.shift()!()));
     };
     const tell = (key: string, value: string | undefined): void => {
       known.set(key, value);
       if (machine.isCutOff) return;
-      waiting.push([key, value]);
-      this.#travel(() => machine.later(tellNext));
+      send(() => {
+        if (!signal.aborted) onChange(key, value);
+      });
     };
     const tellAll = (): void => {
       for (const [key, value] of known) tell(key, value);
@@ -355,6 +362,9 @@ export class SimulatedServer {
     this.#healed.set(machine, watches.add(tellAll));
     signal.addEventListener("abort", () => watches.delete(tellAll), { once: true });
     await this.#store.registry.watch(prefix, tell, signal);
+    // the present values are told first
+    if (machine.isCutOff) await this.#call(machine, async () => {}, false);
+    else await new Promise<void>((resolve) => send(resolve));
   }
 
   #publish(machine: SimulatedMachine, subject: string, body: Uint8Array): void {
