@@ -20,7 +20,9 @@ describe("a tool of skills", () => {
     ]);
     const [told] = model.calls[0]?.tools ?? [];
     expect(told).toMatchObject({
-      description: expect.stringContaining("- refunds: Money back\n- pdf-forms: Filling in forms"),
+      description: `Reads the instructions for a kind of task. Read those that fit before you begin:
+- refunds: Money back
+- pdf-forms: Filling in forms`,
       inputSchema: { properties: { name: { enum: ["refunds", "pdf-forms"] } } },
     });
   });
