@@ -44,4 +44,4 @@ test("case 23: a process that is killed while its run waits loses nothing; anoth
   await expect(running.resume(token, decision, { tenant: "default", by: "ada" })).rejects.toMatchObject({
     code: expect.stringMatching(/^PAUSE_(?:USED|UNKNOWN)$/) as string,
   });
-});
+}, 120_000);
