@@ -39,6 +39,7 @@ interface Kept {
 
 /** Stores the state of durable flows for the lifetime of the process: for tests and experiments. */
 export class MemoryCheckpointStore implements SharingCheckpointStore {
+  /** It ends with its process. */
   readonly isVolatile = true;
   readonly #clock: Clock;
   readonly #partitions = new Map<string, Kept>();

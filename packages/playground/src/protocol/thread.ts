@@ -123,5 +123,5 @@ export interface MemoryView {
   readonly resources: readonly string[];
 }
 
-/** What is remembered of a turn, or of all turns before a place. */
+/** The part of a turn that is remembered, or the summary of all turns before a place. */
 export type MemoryEdit = { readonly user: string; readonly answer: string } | { readonly summary: string };

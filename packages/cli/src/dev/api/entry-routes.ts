@@ -17,7 +17,7 @@ export function entryRoutes(supervisor: Supervisor): Route[] {
         throw new ApiError("INPUT_MALFORMED", 'Expected one of "isHeld" and "letGo"');
       if (fields.flag("isHeld")) entries.hold(name);
       else {
-        // what is let go needs code to go to
+        // a message that is let go needs code to go to
         supervisor.requireCode();
         if (which === undefined) entries.open(name);
         else entries.letGo(name, which === "run" ? fields.text("run") : undefined);

@@ -1,3 +1,4 @@
+import type { ComponentChildren } from "preact";
 import { useComputed, type ReadonlySignal } from "@preact/signals";
 import { count } from "../../parts/figures.ts";
 import type { Figures, WatchedFlow } from "./watch-flow.ts";
@@ -9,8 +10,9 @@ const FIGURES: readonly { readonly figure: keyof Figures; readonly label: string
   { figure: "events", label: "events a second" },
 ];
 
-/** The figures of the whole flow, and the legend of its pipes. */
-export function FigureStrip({ watched }: { readonly watched: WatchedFlow }) {
+/** The figures of the whole flow, the legend of its pipes, and what belongs beside them. */
+export function FigureStrip(props: { readonly watched: WatchedFlow; readonly children: ComponentChildren }) {
+  const { watched, children } = props;
   return (
     <div class="figure-strip">
       <dl class="figures">
@@ -29,6 +31,7 @@ export function FigureStrip({ watched }: { readonly watched: WatchedFlow }) {
           <span class="legend-pipe full" aria-hidden="true" /> full
         </li>
       </ul>
+      {children}
     </div>
   );
 }

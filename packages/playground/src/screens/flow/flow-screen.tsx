@@ -94,6 +94,13 @@ function Live({ view, drawn }: { readonly view: FlowView; readonly drawn: DrawnG
         <button type="button" class="button" aria-pressed={shown === "table"} onClick={() => show("table")}>
           Table <KeyHint keys="t" />
         </button>
+        {isReadOnly.value ? null : (
+          <button type="button" class="button primary" aria-pressed={shown === "send"} onClick={() => show("send")}>
+            <Icon name="play" /> Send something in <KeyHint keys="s" />
+          </button>
+        )}
+      </Header>
+      <FigureStrip watched={watched}>
         {isReadOnly.value || entry.held !== undefined ? null : (
           <button
             type="button"
@@ -102,16 +109,10 @@ function Live({ view, drawn }: { readonly view: FlowView; readonly drawn: DrawnG
             title="Messages of the pages and of AG-UI wait before the flow"
             onClick={entry.turn}
           >
-            <Icon name="pause" /> Hold <KeyHint keys="e" />
+            Hold <KeyHint keys="e" />
           </button>
         )}
-        {isReadOnly.value ? null : (
-          <button type="button" class="button primary" aria-pressed={shown === "send"} onClick={() => show("send")}>
-            <Icon name="play" /> Send something in <KeyHint keys="s" />
-          </button>
-        )}
-      </Header>
-      <FigureStrip watched={watched} />
+      </FigureStrip>
       <EntryStrip entry={entry} />
       <div class="flow-stage">
         <div class="flow-main">

@@ -227,7 +227,7 @@ function Item(props: {
         </span>
       </div>
       {draft.value === undefined ? (
-        <p>{item.text}</p>
+        <p class="memory-text">{item.text}</p>
       ) : (
         <EditForm
           edit={draft.value}
