@@ -44,7 +44,7 @@ test("texts that are kept one after the other share a batch", async () => {
   const memory = await ownMemory({ embedder });
   for (const text of ["one", "two", "three"]) await memory.as(ADA).ingest({ text });
   expect(embedder.batches).toEqual([]);
-  vi.advanceTimersByTime(25);
+  vi.advanceTimersByTime(100);
   await memory.drained();
   expect(embedder.batches).toEqual([3]);
 });

@@ -104,6 +104,25 @@ const RULES: Readonly<Record<string, (store: MemoryStore) => Promise<void>>> = {
     same("the jobs", (await store.read("acme", async (rows) => await rows.jobs.figures())).waiting, 0);
   },
 
+  async "undoes a write that fails among others alone"(store) {
+    const write = async (at: number): Promise<string> => {
+      const work = store.write("acme", async (rows) => {
+        await rows.fragments.insert(row({}));
+        if (at % 3 === 1) throw new Error("no");
+        // refused by the database: the first of them is kept
+        if (at % 3 === 2) await rows.fragments.insert(row({ conversation: "c", position: 0 }));
+      });
+      return await work.then(
+        () => "kept",
+        () => "undone",
+      );
+    };
+    const done = await Promise.all(Array.from({ length: 9 }, async (_, at) => await write(at)));
+    const [kept, undone] = ["kept", "undone"];
+    same("the writes", done.toSorted(), [kept, kept, kept, kept, undone, undone, undone, undone, undone]);
+    same("the fragments", await store.read("acme", async (rows) => await rows.fragments.count()), 5);
+  },
+
   async "marks a change with each write, if it has marks, and none with a read"(store) {
     await insert(store, {});
     const before = store.changeMark?.("acme");

@@ -8,7 +8,7 @@ export type Synchronous = "normal" | "full";
 const BUSY_MS = 5_000;
 const CHECKPOINT_TRIES = 50;
 const CHECKPOINT_PAUSE_MS = 20;
-/** Milliseconds of writes that share a transaction, and that other tenants wait for. */
+/** Milliseconds after which a line of calls lets the program do something else, and commits the writes so far. */
 const TURN_MS = 2;
 /** Pages of the write-ahead log that are moved into the file at once: the more, the fewer of them are written twice. */
 const LOG_PAGES = 4_000;
@@ -22,9 +22,8 @@ interface Call {
 }
 
 /**
- * One connection to an SQLite file. Calls run one after another, so that no read sees half of a transaction. Writes that
- * wait meanwhile share the next one, each undone alone and answered once all are committed. After a turn, the calls of
- * other files have theirs.
+ * One connection to an SQLite file. Calls run one after another, so that no read sees half of a transaction. Writes in
+ * line share one, each undone alone and answered once all are committed. A long line lets other tenants have turns.
  */
 export class Connection implements Sql {
   readonly skipLocked = "";
@@ -111,24 +110,26 @@ export class Connection implements Sql {
 
   async #takeTurns(): Promise<void> {
     this.#isBusy = true;
+    let startedAt = performance.now();
     for (let call = this.#line.shift(); call !== undefined; call = this.#line.shift()) {
-      const answers = await this.#turn(call).catch(call.fail);
+      const answers = await this.#turn(call, startedAt + TURN_MS).catch(call.fail);
       for (const answer of answers ?? []) answer();
-      if (this.#line.length > 0) await nextTurn();
+      if (this.#line.length === 0 || performance.now() < startedAt + TURN_MS) continue;
+      await nextTurn();
+      startedAt = performance.now();
     }
     this.#isBusy = false;
   }
 
   /** Runs a call, a write together with those that wait behind it; returns what answers them. */
-  async #turn(first: Call): Promise<(() => void)[]> {
+  async #turn(first: Call, until: number): Promise<(() => void)[]> {
     if (!first.isWrite) return [await first.run()];
-    const startedAt = performance.now();
     const together = [first];
     try {
       // a transaction that reads before it writes fails at once when another process has written in between
       this.#do("begin immediate");
       const answers = [await first.run()];
-      while (this.#line[0]?.isWrite === true && performance.now() - startedAt < TURN_MS) {
+      while (this.#line[0]?.isWrite === true && performance.now() < until) {
         const call = this.#line.shift();
         if (call === undefined) break;
         together.push(call);
