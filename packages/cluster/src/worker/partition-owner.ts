@@ -541,9 +541,9 @@ export class PartitionOwner {
       // the input that an earlier owner has accepted may be another one
       if (before === undefined)
         known.accepting = accepting.then(
-          (how) => {
+          (how): undefined => {
             if (how === "known") known.digest = "";
-            known.accepting = undefined;
+            return (known.accepting = undefined);
           },
           () => {},
         );
