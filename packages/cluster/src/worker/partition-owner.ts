@@ -542,8 +542,8 @@ export class PartitionOwner {
       if (before === undefined)
         known.accepting = accepting.then(
           (how) => {
-            if (how === "known") known.digest = "";
             known.accepting = undefined;
+            return how === "known" ? void (known.digest = "") : undefined;
           },
           () => {},
         );

@@ -55,9 +55,7 @@ const replaceOfPlaced = (change: (options: ClusterCallOptions) => ClusterCallOpt
   replace(
     Client.prototype,
     "stream",
-    (sound) =>
-      ((flow, input, options = {}) =>
-        sound(flow, input, flow.name.includes("/") ? change(options) : options)) as Client["stream"],
+    (sound) => (flow, input, options) => sound(flow, input, flow.name.includes("/") ? change(options ?? {}) : options),
   );
 
 const plants: Partial<Record<Defect, () => () => void>> = {
