@@ -39,8 +39,12 @@ const SIGNAL_MS = 400;
 /** Milliseconds after which everything must have ended. */
 const LIMIT_MS = 180_000;
 const FLOW: FlowRef<Order, Receipt> = { name: "orders" };
-/** Share of the seeds in which a second version is released, and in which a node is on another pool. */
+/**
+ * Share of the first seeds in which a second version is released, and in which a node is on another pool. They cost
+ * several times as much, so the later ones have neither.
+ */
 const KINDS = { versions: 0.2, placement: 0.2 };
+const LAST_OF_KINDS = 900;
 /** Milliseconds after which a release that was refused is tried again, and that it has. */
 const RELEASE_MS = 1_000;
 /** Milliseconds between two looks of an operator at the cluster. */
@@ -142,7 +146,8 @@ class SimulatedCluster {
     this.#extras = seededRandom(Math.imul(seed, 0x27d4eb2f) + 2);
     this.#third = seededRandom(Math.imul(seed, 0x165667b1) + 3);
     const drawn = this.#third();
-    this.#kind = drawn < KINDS.versions ? "versions" : drawn > 1 - KINDS.placement ? "placement" : undefined;
+    if (seed <= LAST_OF_KINDS && drawn < KINDS.versions) this.#kind = "versions";
+    else if (seed <= LAST_OF_KINDS && drawn > 1 - KINDS.placement) this.#kind = "placement";
     this.#schedule = new SeededSchedule(this.#random);
     const happens = (fault: string): boolean => this.#happens(fault);
     this.#server = new SimulatedServer(this.#schedule, this.#random, happens, (event) => this.#note(event), defect);
@@ -361,8 +366,9 @@ class SimulatedCluster {
     const listens = this.#script() < 0.25 && kills === undefined && !asks && id.startsWith("order-");
     const streams = this.#extras() < 0.3;
     const isPlaced = this.#kind === "placement";
-    // what fails before it asks would ask after its callers were told
-    const fails = mayFail ? (isPlaced && !asks && this.#third() < 0.5 ? "pay" : "ship") : undefined;
+    // what fails before it asks or listens would do so after its callers were told
+    const isEarly = mayFail && isPlaced && !asks && this.#third() < 0.5 && !listens;
+    const fails = mayFail ? (isEarly ? "pay" : "ship") : undefined;
     const deadlineAt = isPlaced ? this.#schedule.clock.epochNow() + 10 * LIMIT_MS : undefined;
     const order: Order = { id, tenant, asks: asks && kills === undefined, fails, listens, streams, kills, deadlineAt };
     this.#orders.set(key, order);
