@@ -8,7 +8,10 @@ import {
 } from "../foundation/options.ts";
 import type { CheckpointStore } from "../ports/checkpoint-store.ts";
 import type { Durability } from "../engine/durability.ts";
+import { StoredCalls } from "../engine/context/stored-calls.ts";
 import { registerDurability } from "../engine/durable-host.ts";
+import { provideParts } from "../engine/parts.ts";
+import { OutcomeDelivery } from "../engine/results/outcome-delivery.ts";
 import type { DurableOptions, ResolvedDurableOptions } from "./durable-options.ts";
 import { CheckpointedRun } from "./durable-run.ts";
 import { thisProcess } from "./this-process.ts";
@@ -70,6 +73,10 @@ export function durable(options: DurableOptions): Durability {
   if (resolved.unloadAfterMs !== Number.POSITIVE_INFINITY) requireNumber("unloadAfterMs", resolved.unloadAfterMs, 1);
   if (resolved.maxLostOwners !== Number.POSITIVE_INFINITY) requireInteger("maxLostOwners", resolved.maxLostOwners, 2);
   if (typeof resolved.onChanged !== "function") requireOneOf("onChanged", resolved.onChanged, ["fail", "park"]);
+  provideParts({
+    outcomes: (engine) => new OutcomeDelivery(engine),
+    storedCalls: (engine) => new StoredCalls(engine),
+  });
   const isVolatile = resolved.checkpoints.isVolatile === true;
   return registerDurability(
     { "~durability": true, ...(isVolatile && { "~isVolatile": true }) },

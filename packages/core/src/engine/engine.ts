@@ -22,6 +22,7 @@ import type { Logs } from "./context/logs.ts";
 import type { Pausing } from "./context/pausing.ts";
 import type { Playbooks } from "./context/playbooks.ts";
 import type { Signalling } from "./context/signalling.ts";
+import type { StoredCalls } from "./context/stored-calls.ts";
 import type { Joining } from "./delivery/joining.ts";
 import { queueFull, Sending } from "./delivery/sending.ts";
 import type { DurableRun, Lease } from "./durability.ts";
@@ -45,7 +46,7 @@ import type { Acceptance } from "./results/acceptance.ts";
 import type { KeptOutcomes } from "./results/kept-outcomes.ts";
 import type { OutcomeDelivery } from "./results/outcome-delivery.ts";
 import type { Rookery } from "./results/rookery.ts";
-import type { PartMakers, Parts } from "./parts.ts";
+import { type PartMakers, type Parts, providedPart } from "./parts.ts";
 import { type Attempt, State } from "./state/attempt.ts";
 import { RunIdentity } from "./state/run-identity.ts";
 import { type Opening, Trace } from "./state/trace.ts";
@@ -278,8 +279,13 @@ export class Engine {
     return this.#parent?.effects ?? this.#parts.effects ?? this.#make("effects");
   }
 
+  /** Calls of playbooks in a durable flow. */
+  get storedCalls(): StoredCalls {
+    return this.#parts.storedCalls ?? this.#make("storedCalls");
+  }
+
   #make<Name extends keyof Parts>(name: Name): Parts[Name] {
-    const make = this.#makers[name];
+    const make = this.#makers[name] ?? providedPart(name);
     if (make === undefined)
       throw new TypeError(`Cannot use "${name}" in flow "${this.options.name}": the flow was made without that part`);
     const part: Parts[Name] = make(this);

@@ -6,7 +6,7 @@ import type { FlowNode } from "../graph/node.ts";
 import type { ModelRegistry } from "../graph/model-registry.ts";
 import type { Durability } from "../engine/durability.ts";
 import type { Outbox } from "../ports/outbox.ts";
-import { allParts } from "../engine/all-parts.ts";
+import { methodParts } from "../engine/method-parts.ts";
 import { Engine, registerPlaybook } from "../engine/engine.ts";
 import { requireMiddleware, type ResolvedOptions } from "../engine/flow-options.ts";
 import { requireModels, requireRunOptions } from "./run-checks.ts";
@@ -138,7 +138,7 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
       durability: undefined,
     };
     const options = { ...this.#options, name: `${name}/${this.name}`, ...ports };
-    return new Engine(this.graph, options, this.#middlewares, registry, parent.resources, allParts, parent);
+    return new Engine(this.graph, options, this.#middlewares, registry, parent.resources, methodParts, parent);
   }
 
   #engine(method: "run" | "start", options: RunOptions<Resources>): Engine {
@@ -146,6 +146,6 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
     const { registry, resources, nodes = [], ...own } = options as RunSettings & { readonly resources?: unknown };
     const resolved = { ...this.#options, ...own, waitsForLease: method === "run" };
     const graph = withNodes(this.graph, nodes);
-    return new Engine(graph, resolved, withChannels([...this.#middlewares]), registry, resources, allParts);
+    return new Engine(graph, resolved, withChannels([...this.#middlewares]), registry, resources, methodParts);
   }
 }

@@ -1,3 +1,5 @@
+import { Joining } from "../engine/delivery/joining.ts";
+import { provideParts } from "../engine/parts.ts";
 import { FlowError, FlowErrorCode } from "../foundation/flow-error.ts";
 import { requireInteger, requireKnownKeys, requireNumber, requireOneOf, shown } from "../foundation/options.ts";
 import {
@@ -98,6 +100,7 @@ export function joinK(
   const { input } = options;
   if (input !== undefined && !isSchema(input))
     throw new TypeError(`Option "input" of join "${name}" must be a Standard Schema or shape(): got ${shown(input)}`);
+  provideParts({ joining: (engine) => new Joining(engine) });
   return new FlowNode({
     name,
     kind: "join",

@@ -8,14 +8,14 @@ import type { Origin } from "../state/trace.ts";
 import type { Attempt } from "../state/attempt.ts";
 import type { Clock } from "../../foundation/clock.ts";
 import { sealed } from "../delivery/sealed.ts";
-import type { DurableRun } from "../durability.ts";
 import { type ChildRun, PlaybookSink } from "./playbook-sink.ts";
-import { StoredCalls, type StoredCallsHost } from "./stored-calls.ts";
+import type { StoredCalls, StoredCallsHost } from "./stored-calls.ts";
 
 /** Engine parts that {@link Playbooks} calls. */
 export interface PlaybooksHost extends StoredCallsHost {
   readonly clock: Clock;
-  readonly durable: DurableRun | undefined;
+  /** Calls that outlive their handlers. */
+  readonly storedCalls: StoredCalls;
   /** Starts a flow with this run's observers, resources and ports. Returns `undefined` if `flow` is no flow. */
   startChild(flow: unknown, registry: ModelRegistry | undefined): ChildRun | undefined;
 }
@@ -47,7 +47,7 @@ export class Playbooks {
 
   constructor(engine: PlaybooksHost) {
     this.#engine = engine;
-    if (engine.durable !== undefined) this.#stored = new StoredCalls(engine, engine.durable);
+    if (engine.durable !== undefined) this.#stored = engine.storedCalls;
   }
 
   /** Runs a message of `parent` through another flow. Resolves with its first result. */

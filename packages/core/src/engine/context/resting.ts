@@ -2,8 +2,7 @@ import { FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import type { PausedOutcome } from "../../message/outcome.ts";
 import type { DurableRun } from "../durability.ts";
 import type { Reporter } from "../observe/reporter.ts";
-import { OutboxSink } from "../results/outcome-delivery.ts";
-import { LeftSink, type Rookery, RookerySink } from "../results/rookery.ts";
+import { LeftSink, type Rookery } from "../results/rookery.ts";
 import { isActive, type Lasting, type Trace } from "../state/trace.ts";
 import type { Ending } from "../termination/ending.ts";
 import { isOpenPause, ticketsOf } from "./open-pause.ts";
@@ -64,7 +63,7 @@ export class Resting {
     const pauses = outcome.pauses.length;
     if (engine.reporter.hasListeners) engine.reporter.trace(trace, { type: "trace_pause", pauses });
     const { sink } = trace;
-    if (!(sink instanceof RookerySink || sink instanceof LeftSink || sink instanceof OutboxSink)) {
+    if (sink.isLeft !== true) {
       trace.sink = new LeftSink(engine.rookery, engine.options.limits.maxResults, trace);
       sink.paused?.(outcome);
     }

@@ -17,6 +17,7 @@ import { type ChildRun, PlaybookSink, type PlaybookSinkHost } from "./playbook-s
 /** Engine parts that {@link StoredCalls} calls. */
 export interface StoredCallsHost extends PlaybookSinkHost {
   readonly options: { readonly name: string; readonly logger: Logger };
+  readonly durable: DurableRun | undefined;
   readonly agenda: Agenda;
   readonly slots: Slots;
   readonly ledger: Ledger;
@@ -37,9 +38,9 @@ export class StoredCalls {
   readonly #engine: StoredCallsHost;
   readonly #durable: DurableRun;
 
-  constructor(engine: StoredCallsHost, durable: DurableRun) {
+  constructor(engine: StoredCallsHost) {
     this.#engine = engine;
-    this.#durable = durable;
+    this.#durable = engine.durable as DurableRun;
   }
 
   /** Makes a call, or continues the same call of an earlier handler of the message. Resolves with its result. */

@@ -233,6 +233,10 @@ export class OutboxSink implements TraceSink {
     this.keepResults = engine.options.limits.maxResults;
   }
 
+  get isLeft(): boolean {
+    return true;
+  }
+
   opened(trace: Trace): void {
     this.trace = trace;
   }

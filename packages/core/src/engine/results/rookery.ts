@@ -517,6 +517,10 @@ export class RookerySink implements TraceSink {
     this.kept = engine.durable === undefined ? undefined : new Set();
   }
 
+  get isLeft(): boolean {
+    return true;
+  }
+
   opened(trace: Trace): void {
     this.trace = trace;
   }
@@ -561,6 +565,10 @@ export class LeftSink extends OutcomeSink {
       if ((!isTold && !isKept) || rookery.isAwaited(trace)) rookery.keep(trace, outcome);
       else if (!isKept) rookery.keepUntilTold(trace, outcome);
     });
+  }
+
+  get isLeft(): boolean {
+    return true;
   }
 
   /** Does nothing: no caller remains to be notified. */

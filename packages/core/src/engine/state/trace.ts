@@ -23,6 +23,8 @@ export interface TraceSink {
   readonly keepResults: number;
   /** Whether an attempt whose result was refused lends its slot while it waits. @defaultValue true */
   readonly lendsSlot?: boolean;
+  /** Whether no caller waits. Then a trace that rests keeps the sink. @defaultValue false */
+  readonly isLeft?: boolean;
   /** Receives its trace before any other call. */
   opened?(trace: Trace): void;
   /** Callback for new room, set by the engine while a send or chunk is blocked. @defaultValue none */

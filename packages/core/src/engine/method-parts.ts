@@ -7,25 +7,21 @@ import { Logs } from "./context/logs.ts";
 import { Pausing } from "./context/pausing.ts";
 import { Playbooks } from "./context/playbooks.ts";
 import { Signalling } from "./context/signalling.ts";
-import { Joining } from "./delivery/joining.ts";
 import type { PartMakers } from "./parts.ts";
 import { Acceptance } from "./results/acceptance.ts";
 import { KeptOutcomes } from "./results/kept-outcomes.ts";
-import { OutcomeDelivery } from "./results/outcome-delivery.ts";
 import { Rookery } from "./results/rookery.ts";
 
-/** Every optional part, for flows made by `create`. */
-export const allParts: PartMakers = {
+/** Parts behind the methods of flows and contexts, which no bundler can leave out. */
+export const methodParts: PartMakers = {
   acceptance: (engine) => new Acceptance(engine),
   admission: (engine) => new Admission(engine),
   budgets: (engine) => new Budgets(engine),
   chunks: (engine) => new Chunks(engine),
   effects: (engine) => new Effects(engine),
   fetching: (engine) => new Fetching(engine),
-  joining: (engine) => new Joining(engine),
   logs: (engine) => new Logs(engine),
   keptOutcomes: (engine) => new KeptOutcomes(engine),
-  outcomes: (engine) => new OutcomeDelivery(engine),
   pausing: (engine) => new Pausing(engine),
   playbooks: (engine) => new Playbooks(engine),
   rookery: (engine) => new Rookery(engine),
