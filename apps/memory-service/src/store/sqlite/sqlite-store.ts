@@ -127,7 +127,7 @@ function markOf(file: string): string {
 
 function headOf(index: string): string {
   const head = Buffer.alloc(INDEX_HEAD_BYTES);
-  const file = openSync(index);
+  const file = openSync(index, "r");
   try {
     readSync(file, head, 0, INDEX_HEAD_BYTES, 0);
   } finally {
