@@ -144,7 +144,7 @@ function asked<Result, Read>(
       try {
         resolve(read(result, options));
       } catch (error) {
-        reject(error as Error);
+        reject(error);
       }
     };
     signal.addEventListener("abort", abort, { once: true });

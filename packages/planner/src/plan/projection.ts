@@ -91,7 +91,7 @@ export class Projection<Output = unknown, Names extends string = string> {
     const events: PlanEvent<Output, Names>[] = [];
     for (const entry of entries) {
       this.#take(entry, place.runId);
-      this.#tell(entry, place, events as object[]);
+      this.#tell(entry, place, events);
     }
     return events;
   }
@@ -137,39 +137,20 @@ export class Projection<Output = unknown, Names extends string = string> {
   #tell(entry: Entry, { runId, path }: EventPlace, events: object[]): void {
     const { at } = entry;
     const { step } = this;
-    switch (entry.type) {
-      case "turn": {
-        const { text, tokens, tokensIn, tokensOut, model, provider, costUsd, ms, attempt } = entry;
-        const seq = this.#next();
-        const place = { seq, at, runId, step, path };
-        events.push({
-          ...place,
-          type: "step",
-          text,
-          tokens,
-          tokensIn,
-          tokensOut,
-          model,
-          provider,
-          costUsd,
-          ms,
-          attempt,
-        });
-        const { calls } = this.#steps.at(-1) as Step;
-        for (const { callId, tool, args } of calls)
-          events.push({ seq: this.#next(), at, runId, step, path, type: "call", callId, tool, args });
-        break;
-      }
-      case "result": {
-        const { callId, tool, output, ms, attempt, edited } = entry;
-        const event = { seq: this.#next(), at, runId, step, path, type: "result", callId, tool, output, ms, attempt };
-        events.push(edited === undefined ? event : { ...event, edited: true });
-        break;
-      }
-      default: {
-        const rare = this.#rare(entry);
-        if (rare !== undefined) events.push({ seq: this.#next(), at, runId, step, path, ...rare });
-      }
+    if (entry.type === "turn") {
+      const { text, tokens, tokensIn, tokensOut, model, provider, costUsd, ms, attempt } = entry;
+      const place = { seq: this.#next(), at, runId, step, path };
+      events.push({ ...place, type: "step", text, tokens, tokensIn, tokensOut, model, provider, costUsd, ms, attempt });
+      const { calls } = this.#steps.at(-1) as Step;
+      for (const { callId, tool, args } of calls)
+        events.push({ seq: this.#next(), at, runId, step, path, type: "call", callId, tool, args });
+    } else if (entry.type === "result") {
+      const { callId, tool, output, ms, attempt, edited } = entry;
+      const event = { seq: this.#next(), at, runId, step, path, type: "result", callId, tool, output, ms, attempt };
+      events.push(edited === undefined ? event : { ...event, edited: true });
+    } else {
+      const rare = this.#rare(entry);
+      if (rare !== undefined) events.push({ seq: this.#next(), at, runId, step, path, ...rare });
     }
   }
 
