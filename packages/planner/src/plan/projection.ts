@@ -139,8 +139,8 @@ export class Projection<Output = unknown, Names extends string = string> {
     const { step } = this;
     if (entry.type === "turn") {
       const { text, tokens, tokensIn, tokensOut, model, provider, costUsd, ms, attempt } = entry;
-      const usage = { tokens, tokensIn, tokensOut, model, provider, costUsd, ms, attempt };
-      events.push({ seq: this.#next(), at, runId, step, path, type: "step", text, ...usage });
+      const place = { seq: this.#next(), at, runId, step, path };
+      events.push({ ...place, type: "step", text, tokens, tokensIn, tokensOut, model, provider, costUsd, ms, attempt });
       const { calls } = this.#steps.at(-1) as Step;
       for (const { callId, tool, args } of calls)
         events.push({ seq: this.#next(), at, runId, step, path, type: "call", callId, tool, args });

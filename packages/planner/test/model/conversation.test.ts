@@ -93,11 +93,11 @@ describe("the conversation of a run", () => {
 
   test("is projected anew once it was dropped", () => {
     const run = {};
-    const short = [said("Where?"), turn(1, 0, "there")];
-    const before = conversationOf(run, short);
-    expect(conversationOf(run, short)).toBe(before);
+    const entries = [said("Where?"), turn(1, 0, "there")];
+    const before = conversationOf(run, entries);
+    expect(conversationOf(run, entries)).toBe(before);
     dropConversation(run);
-    const after = conversationOf(run, short);
+    const after = conversationOf(run, entries);
     expect(after).not.toBe(before);
     expect(after.messages).toEqual(before.messages);
   });
