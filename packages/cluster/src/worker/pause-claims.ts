@@ -88,7 +88,8 @@ export class PauseClaims {
     const key = this.#keyOf(pause.tenant, claim.nonce);
     if (!isNoted && (await finalOf<CommandRecord>(this.#results, key))?.kind !== "done") return;
     await this.#host.confirm();
-    if (!isNoted && !(await isOpen())) return;
+    // told before that is stored, the refusal would be followed by an answer that finds the pause used after a takeover
+    if (!(await isOpen())) return;
     await this.#refuse(pause, claim.nonce, isNoted ? noted.error : unfit(pause));
     await this.drop(pause, claim.revision);
     if (isNoted) this.#unfit.delete(pause.token);

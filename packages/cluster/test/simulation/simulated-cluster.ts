@@ -87,8 +87,6 @@ interface End {
   readonly traceId: string;
   readonly status: FinalOutcome["status"];
   readonly results: readonly unknown[];
-  /** Code of its error. */
-  readonly code: string | undefined;
 }
 
 /** Codes of errors that say nothing about the end of a trace. */
@@ -125,6 +123,8 @@ class SimulatedCluster {
   readonly #waits = new Map<number, string>();
   readonly #orders = new Map<string, Order>();
   readonly #mended = new Set<string>();
+  /** Names of the traces that have asked. */
+  readonly #asked = new Set<string>();
   readonly #world: World;
   /** Versions that each worker runs. */
   readonly #versions = new Map<number, readonly Deployment[]>();
@@ -531,7 +531,6 @@ class SimulatedCluster {
     const results: Receipt[] = [];
     let id = order.id;
     let status: FinalOutcome["status"] = "completed";
-    let code: string | undefined;
     try {
       for await (const item of items) {
         if (item.type === "result") {
@@ -549,9 +548,8 @@ class SimulatedCluster {
       if (!(error instanceof FlowError) || UNTOLD.has(error.code)) throw error;
       id = error.traceId ?? id;
       status = error.code === "TRACE_CANCELLED" ? "cancelled" : "failed";
-      code = error.code;
     }
-    this.#ended(caller, order, { traceId: id, status, results, code }, call);
+    this.#ended(caller, order, { traceId: id, status, results }, call);
   }
 
   #told(caller: Caller, order: Order, outcome: ClusterOutcome<Receipt>, call?: number): void {
@@ -561,22 +559,22 @@ class SimulatedCluster {
         this.#answer(caller, order, { ...this.#nameOf(order.tenant, traceId), token });
       return;
     }
-    const code = "error" in outcome ? outcome.error.code : undefined;
-    this.#ended(caller, order, { traceId, status: outcome.status, results: outcome.results, code }, call);
+    this.#ended(caller, order, { traceId, status: outcome.status, results: outcome.results }, call);
   }
 
-  #ended(caller: Caller, order: Order, { traceId, code, ...outcome }: End, call?: number): void {
+  #ended(caller: Caller, order: Order, { traceId, ...outcome }: End, call?: number): void {
     this.#count(this.#outcomes, outcome.status);
     const name = this.#nameOf(order.tenant, traceId);
     this.#note({ type: "told", ...name, ...(call !== undefined && { call }), outcome: textOf(outcome) });
     if (outcome.status !== "failed" || this.#random() >= 0.5) return;
-    // one that was set aside before it asked would ask after its callers were told
-    if (!order.asks || code !== "POISON_MESSAGE") this.#retry(caller, order, traceId);
+    // one that failed before it asked would ask after its callers were told
+    if (!order.asks || this.#asked.has(nameOf(name))) this.#retry(caller, order, traceId);
   }
 
   #answer(caller: Caller, order: Order, pause: TraceName & { readonly token: string }) {
     if (caller.machine.hasEnded) return;
     const { token, tenant } = pause;
+    this.#asked.add(nameOf(pause));
     this.#numbers += 1;
     const value = `${this.#happens("an answer does not fit") ? "something else" : "answer"} ${this.#numbers}`;
     this.#note({ type: "answering", ...pause, value });
@@ -588,7 +586,7 @@ class SimulatedCluster {
       } catch (error) {
         if (!(error instanceof FlowError)) throw error;
         this.#note({ type: "answered", ...pause, value, code: error.code });
-        if (error.code === "RESUME_INVALID") this.#answer(caller, order, pause);
+        if (error.code === "RESUME_INVALID" || error.code === "NOT_ACCEPTED") this.#answer(caller, order, pause);
       }
     };
     this.#watch(caller, `The answer "${value}" to ${nameOf(pause)}`, answering());
@@ -621,7 +619,7 @@ class SimulatedCluster {
     const name = this.#nameOf(tenant, id);
     this.#note({ type: "cancelling", ...name });
     const cancelling = async (): Promise<void> => {
-      await caller.client.cancel(FLOW, id, { tenant });
+      await accepted(() => caller.client.cancel(FLOW, id, { tenant }));
       const places = [DEPLOYMENT, NEXT].map((one) => ({ partition: partitionOf(one, tenant, id), tenant, id }));
       const stored = await this.#server.store.results.get(places, "latest");
       const final = stored.find((one) => one?.isFinal === true);
@@ -639,7 +637,7 @@ class SimulatedCluster {
     this.#note({ type: "retrying", ...name });
     const retrying = async (): Promise<void> => {
       try {
-        await caller.client.retryFailed(FLOW, id, { tenant });
+        await accepted(() => caller.client.retryFailed(FLOW, id, { tenant }));
       } catch (error) {
         // another client has asked for it, or it has ended again
         if (!(error instanceof FlowError) || error.code !== "TRACE_UNKNOWN") throw error;
@@ -730,3 +728,14 @@ const stateOf = ({ state }: Checkpoint): SavedState => JSON.parse(state) as Save
 const isUnfinished = (entry: Checkpoint): boolean => entry.status === "open" || stateOf(entry).outcome !== undefined;
 
 const isPaused = (entry: Checkpoint): boolean => stateOf(entry).items.some(({ where }) => where === "pause");
+
+/** Repeats a command that was not accepted: its client could not read the registry. */
+async function accepted(work: () => Promise<unknown>): Promise<void> {
+  for (;;)
+    try {
+      await work();
+      return;
+    } catch (error) {
+      if (!(error instanceof FlowError) || error.code !== "NOT_ACCEPTED") throw error;
+    }
+}
