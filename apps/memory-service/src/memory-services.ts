@@ -19,8 +19,6 @@ export interface MemoryServices {
   readonly classifier: Rollout<Classifier> | undefined;
   /** Counts changes that take sight away, so that answers under way are checked again. */
   readonly revocations: Revocations;
-  /** Tenants that have the secret of their digests. */
-  readonly salted: Set<string>;
   /** Tells the worker that a tenant has jobs. */
   readonly wake: (tenant: string) => void;
 }

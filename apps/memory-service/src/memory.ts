@@ -102,7 +102,6 @@ export class Memory implements AsyncDisposable {
       models: new EmbeddingModels(embedder, formerEmbedders, store.catalog),
       telemetry: new Telemetry(options),
       revocations: new Revocations(),
-      salted: new Set(),
       wake: (tenant) => {
         if (this.#hasWorker) this.#worker.wake(tenant);
       },

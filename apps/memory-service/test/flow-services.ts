@@ -34,7 +34,6 @@ export function flowBench(changed: Partial<MemoryServices> = {}): FlowBench {
     reranker: undefined,
     classifier: undefined,
     revocations: new Revocations(),
-    salted: new Set(),
     wake: (tenant) => void woken.push(tenant),
     ...changed,
   };

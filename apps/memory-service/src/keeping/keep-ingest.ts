@@ -28,8 +28,8 @@ export async function keepIngest(
   let mark: number | undefined;
   const { answer, isRepeated } = await services.store.write(tenant, async (rows) => {
     mark = undefined;
-    // digests and cursors of a tenant that has kept something need it
-    if (!services.salted.has(tenant)) await saltOf(rows);
+    // reads cannot make it, and need it: also of a tenant that another process has erased meanwhile
+    await saltOf(rows);
     return await keepOnce(
       rows,
       { owner: user, operation: "ingest", idempotencyKey, body, now },
@@ -46,7 +46,6 @@ export async function keepIngest(
       },
     );
   });
-  services.salted.add(tenant);
   if (mark !== undefined) followChange(services, { tenant, mark, moved: true });
   return { principal, kept: answer, isRepeated, hasJobs: model !== undefined && !isRepeated };
 }
