@@ -87,6 +87,8 @@ interface End {
   readonly traceId: string;
   readonly status: FinalOutcome["status"];
   readonly results: readonly unknown[];
+  /** Code of its error. */
+  readonly code: string | undefined;
 }
 
 /** Codes of errors that say nothing about the end of a trace. */
@@ -531,6 +533,7 @@ class SimulatedCluster {
     const results: Receipt[] = [];
     let id = order.id;
     let status: FinalOutcome["status"] = "completed";
+    let code: string | undefined;
     try {
       for await (const item of items) {
         if (item.type === "result") {
@@ -548,8 +551,9 @@ class SimulatedCluster {
       if (!(error instanceof FlowError) || UNTOLD.has(error.code)) throw error;
       id = error.traceId ?? id;
       status = error.code === "TRACE_CANCELLED" ? "cancelled" : "failed";
+      code = error.code;
     }
-    this.#ended(caller, order, { traceId: id, status, results }, call);
+    this.#ended(caller, order, { traceId: id, status, results, code }, call);
   }
 
   #told(caller: Caller, order: Order, outcome: ClusterOutcome<Receipt>, call?: number): void {
@@ -559,16 +563,18 @@ class SimulatedCluster {
         this.#answer(caller, order, { ...this.#nameOf(order.tenant, traceId), token });
       return;
     }
-    this.#ended(caller, order, { traceId, status: outcome.status, results: outcome.results }, call);
+    const code = "error" in outcome ? outcome.error.code : undefined;
+    this.#ended(caller, order, { traceId, status: outcome.status, results: outcome.results, code }, call);
   }
 
-  #ended(caller: Caller, order: Order, { traceId, ...outcome }: End, call?: number): void {
+  #ended(caller: Caller, order: Order, { traceId, code, ...outcome }: End, call?: number): void {
     this.#count(this.#outcomes, outcome.status);
     const name = this.#nameOf(order.tenant, traceId);
     this.#note({ type: "told", ...name, ...(call !== undefined && { call }), outcome: textOf(outcome) });
     if (outcome.status !== "failed" || this.#random() >= 0.5) return;
-    // one that failed before it asked would ask after its callers were told
-    if (!order.asks || this.#asked.has(nameOf(name))) this.#retry(caller, order, traceId);
+    // one that failed before it had its answer would ask after its callers were told
+    const hasAnswer = this.#asked.has(nameOf(name)) && code !== "POISON_MESSAGE";
+    if (!order.asks || hasAnswer) this.#retry(caller, order, traceId);
   }
 
   #answer(caller: Caller, order: Order, pause: TraceName & { readonly token: string }) {
