@@ -41,7 +41,8 @@ const LIMIT_MS = 180_000;
 const FLOW: FlowRef<Order, Receipt> = { name: "orders" };
 /**
  * Share of the first seeds in which a second version is released, and in which a node is on another pool. The later
- * seeds have neither: 1035 and 3083 would break a guarantee, for causes that are not known yet.
+ * seeds have neither. In 1035 time would jump to a deadline before a machine that wakes has done its work, which is a
+ * fault of the schedule; 3083 would break a guarantee, for a cause that is not known yet.
  */
 const KINDS = { versions: 0.2, placement: 0.2 };
 const LAST_OF_KINDS = 900;
