@@ -30,7 +30,7 @@ test.for([
   [
     "outcomes kept after their delivery",
     "repeated-deliveries",
-    15,
+    30,
     /^Item \d+ was delivered again in life \d+, after/m,
   ],
   ["exclusive keys that are not stored", "lost-keys", 30, /^Jobs \d+ and \d+ have run at once in life \d+/m],

@@ -358,7 +358,7 @@ export class Client implements AsyncDisposable {
         hear({ type: "refused", error: unknown(id, tenant, "its client was closed") });
     for (const { reject } of this.#sent.values()) reject(unknown("", "", "its client was closed"));
     await this.#looking;
-    // what is not removed now is kept for its time, which must not keep a worker from draining
+    // a result that stays is removed after its time: a worker drains all the same
     await this.#toldResults.remove().catch((error: unknown) => this.#warn(error));
   }
 

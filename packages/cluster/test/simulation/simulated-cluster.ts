@@ -112,7 +112,7 @@ class SimulatedCluster {
   readonly #extras: Random;
   /** Draws what seeds with a third worker have. */
   readonly #third: Random;
-  /** What this seed has besides workers of one flow. */
+  /** Kind of the seed; absent for workers of one version and pool. */
   readonly #kind: keyof typeof KINDS | undefined;
   readonly #schedule: SeededSchedule;
   readonly #server: SimulatedServer;
@@ -269,7 +269,7 @@ class SimulatedCluster {
     const releasing = async (): Promise<void> => {
       await later(beginMs);
       this.#beginWorker(THIRD);
-      // those that begin again from now on run both
+      // workers that begin again from now on run both
       for (let index = 1; index < WORKERS; index += 1) this.#versions.set(index, [DEPLOYMENT, NEXT]);
       await later(betweenMs);
       await this.#release(operator, begins, begins === NEXT ? { share } : {});
@@ -369,7 +369,7 @@ class SimulatedCluster {
     const listens = this.#script() < 0.25 && kills === undefined && !asks && id.startsWith("order-");
     const streams = this.#extras() < 0.3;
     const isPlaced = this.#kind === "placement";
-    // what fails before it asks or listens would do so after its callers were told
+    // an order that fails before it asks or listens would do so after its callers were told
     const isEarly = mayFail && isPlaced && !asks && this.#third() < 0.5 && !listens;
     const fails = mayFail ? (isEarly ? "pay" : "ship") : undefined;
     const deadlineAt = isPlaced ? this.#schedule.clock.epochNow() + 10 * LIMIT_MS : undefined;

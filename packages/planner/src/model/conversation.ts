@@ -5,7 +5,7 @@ import type { Turn } from "../plan/log-item.ts";
 import { turnOf } from "../plan/projection.ts";
 import { addTurns } from "./prompt.ts";
 
-/** Where no result is late: nothing is added to it. */
+/** Late results of a run that has none; nothing is added. */
 const NONE_LATE = new Map<string, LateResult>();
 
 /** A run as its model sees it: projected from the log, which it grows with. */
