@@ -1,5 +1,5 @@
 import { useComputed, useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { Icon } from "../parts/icon.tsx";
 import { go } from "../routing/router.ts";
 import { foundEntries, localEntries, matching, type PaletteEntry } from "./palette-entries.ts";
@@ -10,7 +10,8 @@ const SEARCH_AFTER_MS = 120;
 /** ⌘K: goes to anything by its name. */
 export function Palette() {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // before the next key: letters that are typed at once are those of a search
+  useLayoutEffect(() => {
     if (isPaletteShown.value) dialog.current?.showModal();
     else dialog.current?.close();
   }, [isPaletteShown.value]);
