@@ -105,8 +105,7 @@ function Live({ view, drawn }: { readonly view: FlowView; readonly drawn: DrawnG
           <button
             type="button"
             class="button"
-            aria-label="Hold the entry"
-            title="Messages of the pages and of AG-UI wait before the flow"
+            title="Hold the entry: messages of the pages and of AG-UI wait before the flow"
             onClick={entry.turn}
           >
             Hold <KeyHint keys="e" />
