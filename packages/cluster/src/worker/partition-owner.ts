@@ -543,7 +543,8 @@ export class PartitionOwner {
         known.accepting = accepting.then(
           (how): undefined => {
             if (how === "known") known.digest = "";
-            return (known.accepting = undefined);
+            known.accepting = undefined;
+            return undefined;
           },
           () => {},
         );

@@ -58,7 +58,6 @@ export function foundTools(tools: readonly Tool[], entries: readonly Entry[]): r
 }
 
 function finder(source: ToolSource, tools: readonly Tool[], results: number): Tool {
-  const entries = tools.map((tool) => ({ tool, words: wordsOf(`${tool.name} ${tool.description}`) }));
   return {
     name: FIND,
     description:
@@ -79,7 +78,7 @@ function finder(source: ToolSource, tools: readonly Tool[], results: number): To
       ),
     check: checkQuery,
     run: (query) => {
-      const best = ranked(entries, wordsOf(query as string)).slice(0, results);
+      const best = ranked(tools, wordsOf(query as string)).slice(0, results);
       const value = best.map((tool) => ({ name: nameOf(source, tool), description: tool.description }));
       return Promise.resolve(
         value.length === 0 ? { kind: "text", text: "No tool fits: try other words" } : { kind: "json", value },
@@ -95,13 +94,9 @@ function checkQuery(args: Json): Checked {
     : { ok: false, problem: "query: expected a text with at least one word" };
 }
 
-interface Searched {
-  readonly tool: Tool;
-  readonly words: ReadonlySet<string>;
-}
-
 /** Ranks tools by the inverse document frequency of the words that they share with a search, best first. */
-function ranked(all: readonly Searched[], wanted: ReadonlySet<string>): Tool[] {
+function ranked(tools: readonly Tool[], wanted: ReadonlySet<string>): Tool[] {
+  const all = tools.map((tool) => ({ tool, words: wordsOf(`${tool.name} ${tool.description}`) }));
   const weights = [...wanted].map((word) => {
     const holders = all.filter(({ words }) => words.has(word)).length;
     return { word, weight: holders === 0 ? 0 : Math.log(1 + all.length / holders) };
