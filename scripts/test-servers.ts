@@ -1,7 +1,6 @@
 // `npm run test:servers`: runs the tests that need a server, which each such package names in
-// test-integration/server.ts. Uses the server named by its environment variable, else the one at its usual address,
-// else starts one for the tests. Without a server the tests are skipped with a reason; a server that was named must be
-// reachable.
+// test-integration/server.ts. Uses the server named by its environment variable, which must be reachable, else starts one
+// for the tests, else uses the one at the usual address. Without a server the tests are skipped with a reason.
 import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
@@ -32,25 +31,25 @@ const ready: string[] = [];
 /** Finds or starts a server and exports its address to the tests. */
 async function prepare(folder: string, { name, variable, url, reach, start }: NeededServer): Promise<void> {
   const named = process.env[variable];
+  const server = named === undefined ? await start() : undefined;
+  if (server !== undefined) started.use(server);
+  const address = named ?? server?.url ?? url;
   try {
-    await reach(named ?? url);
-    process.env[variable] = named ?? url;
-    process.stdout.write(`${name}: used, at ${new URL(named ?? url).host}\n`);
+    await reach(address);
   } catch (error) {
     const reason = error instanceof Error && error.message !== "" ? error.message : String(error);
     if (named !== undefined)
       throw new Error(`Cannot use the ${name} that ${variable} names: ${reason}`, { cause: error });
-    const server = await start();
-    if (server === undefined) {
-      process.stdout.write(
-        `Skipped: ${folder} (${name} is not installed, and at ${new URL(url).host}: ${reason}; ${variable} names another)\n`,
-      );
-      return;
-    }
-    started.use(server);
-    process.env[variable] = server.url;
-    process.stdout.write(`${name}: started, at ${new URL(server.url).host}\n`);
+    if (server !== undefined)
+      throw new Error(`Cannot use the ${name} started for the tests: ${reason}`, { cause: error });
+    process.stdout.write(
+      `Skipped: ${folder} (${name} is not installed, and at ${new URL(url).host}: ${reason}; ${variable} names another)\n`,
+    );
+    return;
   }
+  const own = server === undefined ? "used" : "started";
+  if (process.env[variable] !== address) process.stdout.write(`${name}: ${own}, at ${new URL(address).host}\n`);
+  process.env[variable] = address;
   ready.push(folder);
 }
 
