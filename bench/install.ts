@@ -49,7 +49,8 @@ function installExtension(say: (line: string) => void): void {
 
 /** Installs the packages in the lockfile of a folder. @throws Error when npm fails */
 export function npmCi(folder: string, say: (line: string) => void): void {
-  const { status, stdout, error } = npm(folder, ["ci"]);
+  // runs are made with NODE_ENV=production, in which npm leaves out development packages
+  const { status, stdout, error } = npm(folder, ["ci", "--include=dev"]);
   if (status === 0) return;
   say(stdout ?? "");
   throw new Error(`"npm ci" in "${folder}" failed`, { cause: error });

@@ -36,14 +36,14 @@ const FRAMES = `(ms) => new Promise((resolve) => {
   });
 })`;
 
-const seconds = Number(process.argv[2] ?? 20);
+const length = Number(process.argv[2] ?? 20);
 const rate = Number(process.argv[3] ?? 64);
 const folder = mkdtempSync(path.join(tmpdir(), "penguiflow-page-"));
 const browser = await openBrowser();
 try {
   await buildPage(folder);
-  const rest = await measure(browser, "/flows/support");
-  const busy = await measure(browser, "/flows/wide");
+  const rest = await measure(browser, "/flows/support", Math.min(length, 20));
+  const busy = await measure(browser, "/flows/wide", length);
   const at = (part: number): string => (busy.frames[Math.floor(part * (busy.frames.length - 1))] ?? 0).toFixed(1);
   const lines = {
     "events a second": busy.events,
@@ -51,7 +51,7 @@ try {
     "frame p50, p95, worst": `${at(0.5)}, ${at(0.95)}, ${at(1)} ms`,
     "main thread": `${(busy.mainThread * 100).toFixed(1)} % of a processor, at rest ${(rest.mainThread * 100).toFixed(1)} %`,
     "longest task": `${busy.longestTask.toFixed(1)} ms of processor time`,
-    "heap after collection": `${busy.heapBefore.toFixed(1)} MB, ${seconds} s later ${busy.heapAfter.toFixed(1)} MB`,
+    "heap after collection": `${busy.heapBefore.toFixed(1)} MB, ${2 * length} s later ${busy.heapAfter.toFixed(1)} MB`,
   };
   for (const [name, value] of Object.entries(lines)) console.log(`${name.padEnd(24)}${value}`);
 } finally {
@@ -59,7 +59,7 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-async function measure(opened: Browser, place: string): Promise<Measured> {
+async function measure(opened: Browser, place: string, seconds: number): Promise<Measured> {
   const look = { theme: "dark", isMotionReduced: false } as const;
   await using stage = await openStage(opened, folder, { path: place, load: { perSecond: rate }, ...look });
   const { page, complaints } = stage;
