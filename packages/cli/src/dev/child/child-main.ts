@@ -1,4 +1,5 @@
 // The process that runs a project under `penguiflow dev`. It is started with the folder of the project.
+import { setSourceMapsSupport } from "node:module";
 import { CliError } from "../../exit.ts";
 import { reasonOf } from "../../project/load-error.ts";
 import type { FromChild, ToChild } from "../ipc/messages.ts";
@@ -7,6 +8,8 @@ import { refusalOf } from "./refusal.ts";
 
 const [, , root = process.cwd()] = process.argv;
 process.chdir(root);
+// of the project's own files alone: to read those of its packages takes longer than to load it
+setSourceMapsSupport(true, { nodeModules: false });
 
 // without a channel the supervisor has ended: so does this process
 process.on("disconnect", () => process.exit(0));

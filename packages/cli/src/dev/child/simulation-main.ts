@@ -1,4 +1,5 @@
 // The process of one simulation. It is started with the project's folder, the file, the first seed and their number.
+import { setSourceMapsSupport } from "node:module";
 import path from "node:path";
 import type { SimulationItem } from "@penguiflow/playground/protocol";
 import { type SimulateOptions, simulate, SimulationError } from "penguiflow/testing";
@@ -6,6 +7,7 @@ import { load, loadEnvFile } from "../../project/load-project.ts";
 
 const [, , root = "", file = "", from = "1", seeds = "100"] = process.argv;
 
+setSourceMapsSupport(true, { nodeModules: false });
 process.on("disconnect", () => process.exit(0));
 
 /** Sends an item, and resolves once it is taken. */

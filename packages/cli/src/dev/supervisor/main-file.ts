@@ -4,7 +4,6 @@ const IS_SOURCE = import.meta.filename.endsWith(".ts");
 
 /** Options of Node for every process of the project; the condition finds the packages of this repository without a build. */
 export const EXEC_ARGV: readonly string[] = [
-  "--enable-source-maps",
   "--disable-warning=ExperimentalWarning",
   ...(IS_SOURCE ? ["--conditions=@penguiflow/source"] : []),
 ];
