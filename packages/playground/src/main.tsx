@@ -11,7 +11,10 @@ listen();
 listenToKeys();
 
 const root = document.querySelector("#app");
-if (root !== null) render(<App />, root);
+if (root !== null) {
+  root.replaceChildren();
+  render(<App />, root);
+}
 
 try {
   await openSession();
