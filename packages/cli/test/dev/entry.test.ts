@@ -6,6 +6,8 @@ import type {
   RunStarted,
   RunSummary,
   RunView,
+  ThreadSummary,
+  ThreadView,
 } from "@penguiflow/playground/protocol";
 import { expect, test } from "vitest";
 import { DevProject } from "./dev-project.ts";
@@ -70,6 +72,18 @@ test("a held message is cancelled without having begun; a run that is held canno
   expect((await project.api("GET", ENTRY)).body).toEqual({ isHeld: true, waiting: 0 });
   expect(await project.refusal("POST", ENTRY, { letGo: "oldest" })).toBe("RUN_ENDED");
   expect(await project.refusal("POST", ENTRY, {})).toBe("INPUT_MALFORMED");
+});
+
+test("a thread whose message is held cannot be deleted: the message is neither lost nor without its thread", async () => {
+  await using project = await DevProject.start({ "src/flows.ts": says("!") });
+  await change(project, { isHeld: true });
+  const { id } = (await project.api<ThreadSummary>("POST", "/threads", { flow: "says" })).body;
+  const { runId } = (await project.api<RunStarted>("POST", `/threads/${id}/messages`, { text: "hello" })).body;
+  expect(await project.refusal("DELETE", `/threads/${id}`)).toBe("RUN_OPEN");
+  await change(project, { isHeld: false });
+  await project.follow("says", runId);
+  expect((await project.api<ThreadView>("GET", `/threads/${id}`)).body.turns).toMatchObject([{ text: "hello" }]);
+  expect((await project.api("DELETE", `/threads/${id}`)).status).toBe(204);
 });
 
 test("a run of AG-UI waits at a held entry, too", { timeout: 120_000 }, async () => {

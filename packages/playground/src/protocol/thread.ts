@@ -118,8 +118,7 @@ export interface MemoryView {
     /** The item in parts, to be edited. */
     readonly edit: MemoryEdit;
   }[];
-  /** Names of the context and resources, without their values. */
-  readonly context: readonly string[];
+  /** Names of the resources, without their values. */
   readonly resources: readonly string[];
 }
 

@@ -282,7 +282,6 @@ export class World {
         const text = edit === item.edit ? item.text : Object.values(edit).join("\n");
         return [{ ...item, at, edit, text, tokens: Math.ceil(text.length / 4) }];
       }),
-      context: ["customer", "locale"],
       resources: ["shop", "mailer"],
     };
   }

@@ -48,9 +48,7 @@ export function runRoutes(supervisor: Supervisor): Route[] {
     route("GET /runs/:flow/:id", (call) => viewOf(supervisor, get(call))),
     route("DELETE /runs/:flow/:id", (call) => {
       const open = get(call);
-      const { flow, runId } = open.run.place;
-      if (!open.run.isOver && (open.child !== undefined || entries.has(flow, runId)))
-        throw new ApiError("RUN_OPEN", "The run goes on: cancel it first");
+      if (runs.goesOn(open)) throw new ApiError("RUN_OPEN", "The run goes on: cancel it first");
       runs.rows.delete(open.key);
     }),
     route("GET /runs/:flow/:id/messages", (call) => messagesOf(supervisor, get(call), stepOf(call))),

@@ -86,7 +86,7 @@ export async function memoryOf(
   thread: Thread,
   resources: readonly string[],
 ): Promise<MemoryView> {
-  if (memory === undefined) return { items: [], context: [], resources, isKept: false };
+  if (memory === undefined) return { items: [], resources, isKept: false };
   const { store, turns: shown = 5, summary, maxTokens } = memory;
   const key = await keyOf(thread);
   const { length } = await store.read(key, { limit: 1 });
@@ -115,7 +115,6 @@ export async function memoryOf(
         fits ? itemOf("turn", turn) : itemOf("dropped", turn, `memory has ${maxTokens} tokens`),
       ),
     ],
-    context: [],
     resources,
     isKept: true,
     ...(maxTokens !== undefined && { budgetTokens: maxTokens }),

@@ -125,6 +125,11 @@ export class Runs {
     for (const live of lost) this.#tell(live);
   }
 
+  /** Whether a run is in a process, or its message waits at a held entry. */
+  goesOn({ run, child }: OpenRun): boolean {
+    return !run.isOver && (child !== undefined || this.#events.isHeld(run.place));
+  }
+
   /** Number of a process's runs that have not ended. */
   countOpen(child: Child): number {
     return [...this.#live.values()].filter((live) => live.child === child && !live.run.isOver).length;

@@ -59,10 +59,17 @@ export class Threads {
     };
   }
 
-  /** Deletes a thread with the runs that no other thread has. */
+  /**
+   * Deletes a thread with the runs that no other thread has.
+   *
+   * @throws ApiError `RUN_OPEN` while its last run goes on
+   */
   delete(id: string): void {
     const { flow } = this.get(id);
     const turns = this.rows.turns(id);
+    const last = this.#runOf(flow, turns.at(-1)?.run ?? "");
+    if (last !== undefined && this.#runs.goesOn(last))
+      throw new ApiError("RUN_OPEN", "A run of the thread goes on: cancel it first");
     this.rows.delete(id);
     for (const { run } of turns) {
       const open = this.#runOf(flow, run);

@@ -131,16 +131,15 @@ function Budget({ view }: { readonly view: MemoryView }) {
           </li>
         ))}
       </ul>
-      <Names title="Context" names={view.context} />
-      <Names title="Resources" names={view.resources} />
+      <Resources names={view.resources} />
     </section>
   );
 }
 
-function Names({ title, names }: { readonly title: string; readonly names: readonly string[] }) {
+function Resources({ names }: { readonly names: readonly string[] }) {
   return names.length === 0 ? null : (
     <p class="memory-names">
-      <span class="label">{title}, by name</span>
+      <span class="label">Resources, by name</span>
       {names.map((name) => (
         <code key={name} class="tag">
           {name}
