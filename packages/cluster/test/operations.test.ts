@@ -111,6 +111,40 @@ describe("the figures of a worker", () => {
     await until(() => one.status().flows[0]!.undelivered === 0);
   });
 
+  test("count what an earlier owner has left: a trace in flight stays counted when its outcomes are delivered", async () => {
+    const { backend, client, made, worker } = app({ partitions: 1 });
+    const { results } = backend;
+    const put = (): Promise<never> => Promise.reject(new Error("the result store is away"));
+    const without = {
+      ...backend,
+      results: { put, get: results.get.bind(results), forget: results.forget.bind(results) },
+    };
+    const { promise: isLetGo, resolve: letGo } = Promise.withResolvers<void>();
+    const work = payloadNode("work", async (wish: string) => {
+      if (wish === "wait") await isLetGo;
+      return wish;
+    });
+    const wishes = create(work.to(), { name: "wishes", logger: SILENT });
+    const other = cluster({ name: "app", backend: without, partitions: 1, leaseMs: 300, logger: SILENT });
+    const one = other.worker({ name: "one", drainMs: 0 }).run(wishes);
+    open.push(one);
+    const caller = client();
+    const waiting = caller.call(wishes, "wait");
+    const ended = caller.call(wishes, "end");
+    await until(() => one.status().flows[0]!.undelivered === 1 && one.status().flows[0]!.inFlight === 2);
+    await one.drain();
+    const two = worker("two").run(wishes);
+    expect(await ended).toBe("end");
+    await until(() => two.status().flows[0]!.undelivered === 0);
+    expect(two.status().flows[0]!.inFlight).toBe(1);
+    const ofTwo = async () => (await made.status()).members.find(({ name }) => name === "two");
+    await until(async () => (await ofTwo())?.inFlight === 1);
+    expect((await made.status()).flows).toMatchObject([{ inFlight: 1, hasWork: true }]);
+    letGo();
+    expect(await waiting).toBe("wait");
+    await until(() => two.status().flows[0]!.inFlight === 0);
+  });
+
   test("count refused appends and refused outcomes", async () => {
     const clock = new TestClock();
     const backend = { ...memoryBackend(), checkpoints: new MemoryCheckpointStore({ clock }) };

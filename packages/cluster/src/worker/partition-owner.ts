@@ -36,6 +36,7 @@ import { readMessage, toBytes } from "../form/text.ts";
 import type { Releases } from "../form/releases.ts";
 import { answerFailed } from "./failed-answer.ts";
 import { IdBindings, RENEW_SHARE } from "./id-bindings.ts";
+import { InFlight } from "./in-flight.ts";
 import { OpenPauses } from "./open-pauses.ts";
 import { ANSWER_MS, PauseClaims } from "./pause-claims.ts";
 import type { RunningSettings } from "./settings.ts";
@@ -137,13 +138,12 @@ export class PartitionOwner {
    * their results are forgotten.
    */
   readonly #ended = new Set<string>();
-  #inFlight = 0;
+  #inFlight = new InFlight();
   /** Fencing token of the partition. */
   #epoch = 0;
   /** Number of items that are still accepted with care: as many as a former owner can have had in memory alone. */
   #carefulItems = 0;
   #run: FlowRun<unknown, unknown> | undefined;
-  #wake: (() => void) | undefined;
   #isOpen = false;
   readonly #whenOver: Promise<void>;
 
@@ -181,7 +181,7 @@ export class PartitionOwner {
 
   /** Number of traces in the partition, also those that wait for an answer. */
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#inFlight.size;
   }
 
   /** Number of outcomes that are not among the results yet. */
@@ -197,7 +197,7 @@ export class PartitionOwner {
   /** Hands the partition over: accepts nothing more, lets handlers finish within `drainMs`, and releases the lease. */
   async leave(): Promise<void> {
     this.#leaving.abort();
-    this.#wake?.();
+    this.#inFlight.wake();
     await this.#whenOver;
   }
 
@@ -267,11 +267,12 @@ export class PartitionOwner {
     this.#carefulItems = this.#settings.maxInFlight + READ_COUNT;
     this.#taking.clear();
     const lease = await this.#settings.lease();
+    const inFlight = new InFlight();
     const run = this.#flow.start({
       durability: durable({ checkpoints, partition: this.#name, owner: member, leaseMs, lease, maxLostOwners }),
       resources: this.#resources,
       nodes: this.#nodes,
-      outbox: this.#outbox(),
+      outbox: this.#outbox(inFlight),
     }) as FlowRun<unknown, unknown>;
     const claims = this.#claimsOf(run);
     this.#claims = claims;
@@ -293,7 +294,8 @@ export class PartitionOwner {
     this.#isOpen = true;
     this.#run = run;
     this.#boundAt = undefined;
-    this.#inFlight = run.stats().traces;
+    inFlight.begin(run.stats());
+    this.#inFlight = inFlight;
     const attaching = backend.wire.subscribe(ownerSubject(this.#name), (body) => this.#hear(run, body));
     const trimmer = new Trimmer(machine.scheduler, backend.intake, this.#name, () => run.intake.consumed());
     const lost = new AbortController();
@@ -338,12 +340,12 @@ export class PartitionOwner {
     };
     while (!signal.aborted) {
       // a question that is open for days must not keep others out
-      const free = maxInFlight - Math.max(0, this.#inFlight - Math.min(run.waiting, MOST_WAITING));
+      const free = maxInFlight - Math.max(0, this.#inFlight.size - Math.min(run.waiting, MOST_WAITING));
       const waitMs = isOld ? 0 : POLL_MS;
       const limit = { count: Math.max(1, Math.min(READ_COUNT, free)), bytes: READ_BYTES, waitMs, signal };
       const items = await Promise.race([
         backend.intake.read(this.#name, free > 0 ? read : this.#commandsAfter(read), limit),
-        free > 0 ? failed : Promise.race([failed, this.#room()]),
+        free > 0 ? failed : Promise.race([failed, this.#inFlight.room()]),
       ]);
       if (items === undefined) continue;
       if (items.length === 0) isOld = false;
@@ -361,13 +363,6 @@ export class PartitionOwner {
     );
   }
 
-  /** Waits until a trace has ended. */
-  #room(): Promise<undefined> {
-    return new Promise((resolve) => {
-      this.#wake = () => resolve(undefined);
-    });
-  }
-
   /** Takes items. A command for a trace whose message is among them, or was read before, comes after it. */
   async #take(serving: Serving, items: readonly Offered[], isOld: boolean): Promise<void> {
     const { run, commands, trimmer, accepting } = serving;
@@ -380,7 +375,7 @@ export class PartitionOwner {
       else if (command.kind === "call") calls.push({ item, command });
       else orders.push({ item, command });
     }
-    this.#inFlight += calls.length;
+    this.#inFlight.size += calls.length;
     const asked = calls.map(({ command }) => command);
     for (const command of asked) this.#taking.set(command, undefined);
     // calls of an earlier read go first, however long their look-up takes
@@ -493,7 +488,7 @@ export class PartitionOwner {
       this.#remember(keyOf(tenant, nonce));
     }
     await run.intake.consume({ lane, sequence });
-    this.#left();
+    this.#inFlight.left();
     if (refusal === undefined) return;
     const { error, revision } = refusal;
     this.#tell(inbox, { kind: "refused", tenant, id, nonce, error, stored: { key, revision } });
@@ -515,7 +510,7 @@ export class PartitionOwner {
     }
     if (final !== undefined || this.#ended.has(key) || this.#ended.has(keyOf(tenant, nonce))) {
       await run.intake.consume(position);
-      this.#left();
+      this.#inFlight.left();
       if (final?.kind === "outcome") this.#tell(inbox, toldOf(final, tenant, id));
       return;
     }
@@ -548,7 +543,7 @@ export class PartitionOwner {
           },
           () => {},
         );
-      if ((await accepting) === "known") this.#left();
+      if ((await accepting) === "known") this.#inFlight.left();
     } catch (error) {
       if (this.#isLost(error)) throw error;
       if (before === undefined) this.#accepted.delete(key);
@@ -586,7 +581,7 @@ export class PartitionOwner {
       whenResult: (run, tenant, id) => this.#whenResult(run, tenant, id),
       has: (run, tenant, id) => this.#has(run, tenant, id),
       answered: (tenant, id, token) => this.#pauses.drop(tenant, id, token),
-      retried: () => (this.#inFlight += 1),
+      retried: () => (this.#inFlight.size += 1),
       discarded: async (tenant, id) => {
         if (this.#bindings.isOn) await this.#bindings.forget(tenant, id);
       },
@@ -609,7 +604,7 @@ export class PartitionOwner {
   async #moveCall(run: FlowRun<unknown, unknown>, item: Offered, call: CallCommand, version: string): Promise<void> {
     await this.#move(item, call, version);
     await run.intake.consume({ lane: item.lane, sequence: item.sequence });
-    this.#left();
+    this.#inFlight.left();
   }
 
   /** Gives an item to the version that its id belongs to. */
@@ -657,23 +652,17 @@ export class PartitionOwner {
     }
   }
 
-  /** Counts a trace that is no longer in flight. */
-  #left(): void {
-    this.#inFlight = Math.max(0, this.#inFlight - 1);
-    this.#wake?.();
-  }
-
-  #outbox(): Outbox {
+  #outbox(inFlight: InFlight): Outbox {
     return {
       deliver: async (outcome) => {
         await this.#putOutcome(outcome);
-        this.#left();
+        inFlight.left();
       },
       chunk: (chunk, { tenant, traceId }) => this.#tellChunk(chunk, tenant, traceId),
       pause: (ticket, { tenant, traceId }) => {
         this.#tellPause(ticket, tenant, traceId);
         // it rests from the end of this step on
-        this.#settings.machine.scheduler.nextTurn(() => this.#wake?.());
+        this.#settings.machine.scheduler.nextTurn(() => inFlight.wake());
       },
     };
   }
