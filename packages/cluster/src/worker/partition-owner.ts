@@ -720,7 +720,8 @@ export class PartitionOwner {
   async #has(run: FlowRun<unknown, unknown>, tenant: string, id: string): Promise<boolean> {
     if (this.#accepted.has(keyOf(tenant, id)) || (await run.recovery.has(id, { tenant }))) return true;
     const [result] = await this.#settings.backend.results.get([{ partition: this.#name, tenant, id }], "latest");
-    return result !== undefined;
+    if (result !== undefined) return true;
+    return inboxOf(id) === undefined && (await this.#bindings.hasEndedEarly({ tenant, id }));
   }
 
   /** Receives a client that wants to hear of a trace, which says so again every second, or a question. */
