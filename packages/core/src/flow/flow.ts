@@ -1,6 +1,6 @@
 import { withChannels } from "../events/diagnostics-channels.ts";
 import type { Middleware } from "../events/flow-event.ts";
-import { type Graph, withNodes } from "../graph/graph.ts";
+import { buildGraph, type Graph, withNodes } from "../graph/graph.ts";
 import type { PlaybookFlow } from "../graph/handler.ts";
 import type { FlowNode } from "../graph/node.ts";
 import type { ModelRegistry } from "../graph/model-registry.ts";
@@ -33,6 +33,19 @@ export interface RunSettings {
 /** A node of any types, in place of another one. */
 export type StandIn = FlowNode<string, never, unknown, never, boolean>;
 
+type AnyFlow = Flow<never, unknown, never>;
+
+let partOf: (flow: AnyFlow, node: StandIn, own: Pick<ResolvedOptions, "name">) => Flow<never, unknown, unknown>;
+
+/**
+ * Makes a flow of a node of another flow alone, under a name of its own. It has the options of the other one, its
+ * observers, stores and instrument among them, and leaves to it what is about whole traces: `maxTraces`, `closeLog`,
+ * `durability`, and the bound on kept results.
+ */
+export function flowOfNode(flow: AnyFlow, node: StandIn, name: string): Flow<never, unknown, unknown> {
+  return partOf(flow, node, { name });
+}
+
 /** A flow whose handlers need no resources: its `run` takes no options. */
 export type Runnable<Resources> = unknown extends Resources ? unknown : RunNeeds<Resources>;
 
@@ -53,6 +66,19 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   implements PlaybookFlow<Input, Result>
 {
   declare readonly "~resources"?: (resources: Resources) => void;
+  static {
+    partOf = (flow, node, own) => {
+      const { limits } = flow.#options;
+      const whole = { maxTraces: 0, closeLog: undefined, durability: undefined };
+      return new Flow(buildGraph(node.to().pairs, false), {
+        ...flow.#options,
+        ...whole,
+        ...own,
+        middlewares: flow.#middlewares,
+        limits: { ...limits, maxResults: Number.MAX_SAFE_INTEGER },
+      });
+    };
+  }
   readonly #options: ResolvedOptions;
   readonly #middlewares: Middleware[];
   readonly #running: Running;
