@@ -338,6 +338,42 @@ describe("an item of an intake", () => {
     await run.stop();
   });
 
+  test("that is looked up is not overtaken by one behind it that needs no look-up", async () => {
+    const clock = new TestClock();
+    const store = new MemoryCheckpointStore({ clock });
+    const looked = gate();
+    const checkpoints: CheckpointStore = {
+      async open(request) {
+        const partition = await store.open(request);
+        return wrapPartition(partition, {
+          async *read(filter) {
+            if (filter?.traceIds?.includes("first") === true) await looked.passed;
+            yield* partition.read(filter);
+          },
+        });
+      },
+    };
+    const into = outbox();
+    const flow = create(worker().to(), { name: "orders", clock, logger: SILENT });
+    const durability = durable({ checkpoints, partition: "p-0", unloadAfterMs: 1 });
+    await using run = flow.start({ durability, outbox: into });
+    await run.ready();
+    const asked = await run.outcome("ask", { traceId: "rests in the store" });
+    if (asked.status !== "paused") throw new Error(`Expected "paused", got "${asked.status}"`);
+    for (let tries = 0; tries < 10; tries += 1) await clock.advance(10);
+    const first = run.intake.accept("double", { id: "first", consumed: at(1) });
+    await settle();
+    // no unloaded trace is left that the next item could be of
+    await run.pauses.answer(asked.pauses[0]!.token, "yes");
+    const second = run.intake.accept("double", { id: "second", consumed: at(2) });
+    await settle();
+    expect(into.told()).toEqual([]);
+    looked.open();
+    expect(await Promise.all([first, second])).toEqual(["accepted", "accepted"]);
+    await settle();
+    expect(into.told()).toEqual(["first completed", "second completed"]);
+  });
+
   test("waits while too many of its lane are behind one that waits, and the one they wait for does not", async () => {
     const checkpoints = new MemoryCheckpointStore();
     const into = outbox();
