@@ -145,6 +145,42 @@ describe("the figures of a worker", () => {
     await until(() => two.status().flows[0]!.inFlight === 0);
   });
 
+  test("count a trace that is tried again before its failure is stored once; the retry's outcome is the one that counts", async () => {
+    const { backend, client } = app({ partitions: 1 });
+    const { results } = backend;
+    const { promise: mayPut, resolve: storeFailure } = Promise.withResolvers<void>();
+    const put: typeof results.put = async (all) => {
+      if (all.some(({ key }) => key.id === "late")) await mayPut;
+      return await results.put(all);
+    };
+    const slow = { ...backend, results: { put, get: results.get.bind(results), forget: results.forget.bind(results) } };
+    const { promise: isLetGo, resolve: letGo } = Promise.withResolvers<void>();
+    let calls = 0;
+    const work = payloadNode("work", async (wish: string) => {
+      calls += 1;
+      if (calls === 1) throw new Error("no ink");
+      await isLetGo;
+      return wish;
+    });
+    const wishes = create(work.to(), { name: "wishes", logger: SILENT });
+    const other = cluster({ name: "app", backend: slow, partitions: 1, leaseMs: 300, logger: SILENT });
+    const one = other.worker({ name: "one" }).run(wishes);
+    open.push(one);
+    const caller = client();
+    const called = caller.outcome(wishes, "hat", { id: "late" });
+    await until(() => one.status().flows[0]!.undelivered === 1);
+    const retried = caller.retryFailed(wishes, "late");
+    storeFailure();
+    expect((await called).status).toBe("failed");
+    await retried;
+    await until(() => calls === 2);
+    expect(one.status().flows).toMatchObject([{ inFlight: 1, undelivered: 0 }]);
+    const again = caller.call(wishes, "hat", { id: "late" });
+    letGo();
+    expect(await again).toBe("hat");
+    await until(() => one.status().flows[0]!.inFlight === 0);
+  });
+
   test("count refused appends and refused outcomes", async () => {
     const clock = new TestClock();
     const backend = { ...memoryBackend(), checkpoints: new MemoryCheckpointStore({ clock }) };

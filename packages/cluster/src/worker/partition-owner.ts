@@ -9,9 +9,10 @@ import {
   type PauseTicket,
   type StandIn,
   type StreamChunk,
+  type TracePlace,
 } from "penguiflow";
 import type { ClusterBackend, Offered, StoredResult } from "penguiflow/adapter";
-import { durable, readValue, writeError, writeOutcome, writeValue } from "penguiflow/durable";
+import { durable, readOutcome, readValue, writeError, writeOutcome, writeValue } from "penguiflow/durable";
 import { COMMAND_LANE, type Deployment, partitionName, partitionOf } from "../form/place.ts";
 import {
   type Attach,
@@ -268,11 +269,11 @@ export class PartitionOwner {
     this.#taking.clear();
     const lease = await this.#settings.lease();
     const inFlight = new InFlight();
-    const run = this.#flow.start({
+    const run: FlowRun<unknown, unknown> = this.#flow.start({
       durability: durable({ checkpoints, partition: this.#name, owner: member, leaseMs, lease, maxLostOwners }),
       resources: this.#resources,
       nodes: this.#nodes,
-      outbox: this.#outbox(inFlight),
+      outbox: { ...this.#outbox(inFlight), withdraw: (trace) => this.#withdraw(run, trace) },
     }) as FlowRun<unknown, unknown>;
     const claims = this.#claimsOf(run);
     this.#claims = claims;
@@ -689,6 +690,18 @@ export class PartitionOwner {
     this.#pauses.forget(tenant, id);
     this.#accepted.delete(keyOf(tenant, id));
     for (const resolve of this.#awaited.get(keyOf(tenant, id)) ?? []) resolve();
+  }
+
+  /** Removes the result of a failed trace that is tried again: it will have another one. */
+  async #withdraw(run: FlowRun<unknown, unknown>, { tenant, traceId: id }: TracePlace): Promise<void> {
+    const { results } = this.#settings.backend;
+    const key = { partition: this.#name, tenant, id };
+    const result = await finalOf<ResultBody>(results, key);
+    // a cancel that had overtaken its message has left another one, which stays
+    if (result?.kind !== "outcome" || readOutcome(result.outcome).status !== "failed") return;
+    // what this owner remembers of the trace may be old
+    await run.intake.confirm();
+    await results.forget([{ key, revision: result.revision }]);
   }
 
   /** Notes that a trace with an id that its client has made has ended. */
