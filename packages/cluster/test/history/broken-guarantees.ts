@@ -114,6 +114,18 @@ const rules: readonly Rule[] = [
     }
     return broken;
   },
+  function aRetryHasTheLastWord(history) {
+    const failed = new Set<string>();
+    return history.of("result").flatMap((event) => {
+      const name = nameOf(event);
+      const isCompleted = event.outcome.startsWith('{"status":"completed"');
+      if (event.answer === "superseded")
+        return failed.has(name) && isCompleted ? [`Retry: ${name} has failed, and its completion was refused`] : [];
+      if (event.outcome.startsWith('{"status":"failed"')) failed.add(name);
+      else failed.delete(name);
+      return [];
+    });
+  },
   function allCallersAreToldTheSame(history) {
     const { retried } = history;
     return [...history.byTrace("told")].flatMap(([name, told]) => {

@@ -34,6 +34,8 @@ const THIRD = 2;
 const CLIENTS = 2;
 /** Milliseconds in which calls begin and blows fall. */
 const BUSY_MS = 6_000;
+/** Milliseconds after its failure within which an operator tries a trace again. */
+const RETRY_MS = 200;
 /** Milliseconds between two signals. */
 const SIGNAL_MS = 400;
 /** Milliseconds after which everything must have ended. */
@@ -161,6 +163,7 @@ class SimulatedCluster {
         if (machine.hasEnded) return;
         this.#note({ type: "handled", ...trace, node, epoch: this.#server.epochOf(machine, trace.partition) });
       },
+      failing: (order, id) => this.#retrySoon(order, id),
       wrong: (what) => void this.#broken.push(what),
     };
   }
@@ -637,6 +640,14 @@ class SimulatedCluster {
       this.#note({ type: "cancelled", ...name, outcome: final === undefined ? undefined : outcomeOf(final.body) });
     };
     this.#watch(caller, `The cancel of ${nameOf(name)}`, cancelling());
+  }
+
+  /** Has an operator try a failed trace again, perhaps before its callers are told that it has failed. */
+  #retrySoon(order: Order, id: string): void {
+    // what it asks or waits for after that would be left to its callers
+    if (order.asks || order.listens || this.#third() < 0.5) return;
+    const operator = this.#clients.at(-1)!;
+    this.#schedule.clock.setTimer(() => this.#retry(operator, order, id), Math.floor(this.#third() * RETRY_MS));
   }
 
   #retry(caller: Caller, order: Order, id: string): void {
