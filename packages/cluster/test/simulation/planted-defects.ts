@@ -99,7 +99,11 @@ const plants: Partial<Record<Defect, () => () => void>> = {
           sound({ traces, undeliveredOutcomes: 0 }),
     ),
   "failed trace retried before its outcome is told": () =>
-    replace(OutcomeDelivery.prototype, "withdraw", (sound) => async (id, tenant) => await sound(id, tenant, undefined)),
+    replace(
+      OutcomeDelivery.prototype,
+      "withdraw",
+      (sound) => async (outbox, key) => await sound(outbox, key, undefined),
+    ),
   "intake position not filtered": () => replace(Positions.prototype, "restore", () => () => {}),
   "command consumed before its effect is stored": () =>
     replace(TraceCommands.prototype, "obey", (sound) => async (run, item, command, accepted) => {

@@ -108,7 +108,9 @@ export class FailedTraces {
     for (const run of this.#runsOf(traceId, tenant)) {
       const turn = await this.#turnOf(run, tenant);
       try {
-        await engine.outcomes.withdraw(traceId, tenant, this.#failed.get(run)?.trace?.sink);
+        const { outbox } = engine.options;
+        if (outbox !== undefined)
+          await engine.outcomes.withdraw(outbox, { traceId, tenant }, this.#failed.get(run)?.trace?.sink);
         const before = this.#failed.get(run)?.trace?.lasting;
         const entry = this.#take(run);
         // it was retried or discarded meanwhile

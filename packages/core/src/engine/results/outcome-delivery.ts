@@ -132,8 +132,7 @@ export class OutcomeDelivery {
    *
    * @throws FlowError `FLOW_STOPPED`; what the outbox throws
    */
-  async withdraw(traceId: string, tenant: string, sink: TraceSink | undefined): Promise<void> {
-    const { outbox, homeScope } = this.#engine.options;
+  async withdraw(outbox: Outbox, { traceId, tenant }: TraceKey, sink: TraceSink | undefined): Promise<void> {
     while (sink instanceof OutboxSink && sink.isUndelivered) {
       if (this.#engine.isEnding)
         throw new FlowError({
@@ -144,7 +143,7 @@ export class OutcomeDelivery {
         });
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
-    await homeScope.runInAsyncScope(() => outbox?.withdraw?.({ traceId, tenant }), undefined);
+    await this.#engine.options.homeScope.runInAsyncScope(() => outbox.withdraw?.({ traceId, tenant }), undefined);
   }
 
   /** Forgets the delivered outcome of a failed trace that is retried, should a position of it not be recorded yet. */
