@@ -316,7 +316,7 @@ describe("the status of a cluster", () => {
     expect(problems(await made.status())).toEqual([]);
   });
 
-  test("names partitions without an owner", async () => {
+  test("names partitions without an owner, which may have work", async () => {
     const { made, backend, worker } = app();
     const foreign = await Promise.all(
       [1, 2].map((index) =>
@@ -326,7 +326,9 @@ describe("the status of a cluster", () => {
     const one = worker("one").run(numbers);
     await until(() => one.held.length === 2);
     await until(async () => (await made.status()).flows[0]?.unowned.length === 2);
-    expect(problems(await made.status())).toEqual(["2 of 4 partitions of numbers@1 have no owner: 1, 2"]);
+    const status = await made.status();
+    expect(problems(status)).toEqual(["2 of 4 partitions of numbers@1 have no owner: 1, 2"]);
+    expect(status.flows[0]).toMatchObject({ inFlight: 0, hasWork: true });
     await Promise.all(foreign.map((partition) => partition.close()));
     await until(async () => (await made.status()).problems.length === 0);
   });

@@ -304,7 +304,7 @@ class SimulatedCluster {
     const status = await app.status().catch(() => undefined);
     const first = status?.flows.find(({ version }) => version === DEPLOYMENT.version);
     if (first === undefined) return;
-    if (!this.#isRetired && !first.hasWork && first.unowned.length === 0) {
+    if (!this.#isRetired && !first.hasWork) {
       this.#count(this.#faults, "a version ends");
       this.#isRetired = true;
       for (let index = 0; index < WORKERS; index += 1) {
