@@ -33,17 +33,21 @@ export interface RunSettings {
 /** A node of any types, in place of another one. */
 export type StandIn = FlowNode<string, never, unknown, never, boolean>;
 
-type AnyFlow = Flow<never, unknown, never>;
-
-let partOf: (flow: AnyFlow, node: StandIn, own: Pick<ResolvedOptions, "name">) => Flow<never, unknown, unknown>;
+let partOf: (flow: FlowRun<never, unknown>, node: StandIn, name: string) => Flow<never, unknown>;
 
 /**
  * Makes a flow of a node of another flow alone, under a name of its own. It has the options of the other one, its
  * observers, stores and instrument among them, and leaves to it what is about whole traces: `maxTraces`, `closeLog`,
- * `durability`, and the bound on kept results.
+ * `durability`, and the bound on kept results. The compiler cannot see its types: the call states them.
+ *
+ * @throws TypeError for a run that is no flow
  */
-export function flowOfNode(flow: AnyFlow, node: StandIn, name: string): Flow<never, unknown, unknown> {
-  return partOf(flow, node, { name });
+export function flowOfNode<Input = never, Result = unknown, Resources = unknown>(
+  flow: FlowRun<never, unknown>,
+  node: StandIn,
+  name: string,
+): Flow<Input, Result, Resources> {
+  return partOf(flow, node, name) as unknown as Flow<Input, Result, Resources>;
 }
 
 /** A flow whose handlers need no resources: its `run` takes no options. */
@@ -67,16 +71,13 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
 {
   declare readonly "~resources"?: (resources: Resources) => void;
   static {
-    partOf = (flow, node, own) => {
-      const { limits } = flow.#options;
+    partOf = (flow, node, name) => {
+      if (!(flow instanceof Flow)) throw new TypeError(`Cannot make "${name}" of a run: it needs a flow`);
+      const options: ResolvedOptions = flow.#options;
       const whole = { maxTraces: 0, closeLog: undefined, durability: undefined };
-      return new Flow(buildGraph(node.to().pairs, false), {
-        ...flow.#options,
-        ...whole,
-        ...own,
-        middlewares: flow.#middlewares,
-        limits: { ...limits, maxResults: Number.MAX_SAFE_INTEGER },
-      });
+      const limits = { ...options.limits, maxResults: Number.MAX_SAFE_INTEGER };
+      const own = { name, limits, middlewares: flow.#middlewares };
+      return new Flow(buildGraph(node.to().pairs, false), { ...options, ...whole, ...own });
     };
   }
   readonly #options: ResolvedOptions;
