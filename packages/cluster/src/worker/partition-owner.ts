@@ -349,7 +349,10 @@ export class PartitionOwner {
         free > 0 ? failed : Promise.race([failed, this.#inFlight.room()]),
       ]);
       if (items === undefined) continue;
-      if (items.length === 0) isOld = false;
+      if (items.length === 0) {
+        isOld = false;
+        trimmer.tryAgain();
+      }
       for (const { lane, sequence } of items) read.set(lane, sequence);
       run.intake.expect(items);
       this.#take(serving, items, isOld).catch(fail);

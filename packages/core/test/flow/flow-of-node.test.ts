@@ -1,8 +1,8 @@
-import { create, node, payloadNode } from "penguiflow";
+import { create, type Message, node, payloadNode } from "penguiflow";
 import { flowOfNode } from "penguiflow/adapter";
 import { expect, test } from "vitest";
 
-const counts = node<number, number>("counts", async ({ payload }, ctx) => {
+const counts = node("counts", async ({ payload }: Message<number>, ctx): Promise<number> => {
   for (let at = 1; at < payload; at += 1) await ctx.emit(at);
   return payload;
 });
