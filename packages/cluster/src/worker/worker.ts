@@ -159,7 +159,7 @@ export class Worker implements AsyncDisposable {
       throw new TypeError(
         `Cannot run "${name}": worker "${this.name}" runs placed nodes alone, and it offers none of its`,
       );
-    const added = offered.map(({ name, node }) => this.#group(flowOfNode(flow, node, name), version, resources, []));
+    const added = offered.map((one) => this.#group(flowOfNode(flow, one.node, one.name), version, resources, []));
     if (!isPlacedOnly) {
       const nodes = segments.map((segment) => homeNode(segment, version, this.#settings, this.#callingClient()));
       added.unshift(this.#group(flow, version, resources, nodes));

@@ -15,7 +15,7 @@ const flow = create(payloadNode("adds", (n: number) => n + 1).to(counts), {
 });
 
 test("a flow of a node alone has the observers of the other one, and results as many as there are", async () => {
-  await using alone = flowOfNode<number, number>(flow, counts as never, "numbers/counts").run();
+  await using alone = flowOfNode<number, number>(flow, counts, "numbers/counts").run();
   const outcome = await alone.outcome(5);
   expect(outcome.results).toEqual([1, 2, 3, 4, 5]);
   await alone.flush();
@@ -24,5 +24,5 @@ test("a flow of a node alone has the observers of the other one, and results as 
 
 test("a run of a flow has no nodes to make a flow of", async () => {
   await using run = flow.start();
-  expect(() => flowOfNode(run, counts as never, "numbers/counts")).toThrow("it needs a flow");
+  expect(() => flowOfNode(run, counts, "numbers/counts")).toThrow("it needs a flow");
 });

@@ -133,7 +133,8 @@ export class OutcomeDelivery {
    * @throws FlowError `FLOW_STOPPED`; what the outbox throws
    */
   async withdraw(outbox: Outbox, { traceId, tenant }: TraceKey, sink: TraceSink | undefined): Promise<void> {
-    while (sink instanceof OutboxSink && sink.isUndelivered) {
+    const isEarly = (): boolean => sink instanceof OutboxSink && sink.isUndelivered;
+    while (isEarly()) {
       if (this.#engine.isEnding)
         throw new FlowError({
           code: FlowErrorCode.FLOW_STOPPED,
