@@ -14,6 +14,7 @@ import {
   memoryBackend,
   type Worker,
 } from "../src/index.ts";
+import { wrapPartition } from "../../core/src/testing/kit/wrap-partition.ts";
 import { anchorsOf } from "../../../scripts/markdown.ts";
 import { problemsOf } from "../src/operations/problems.ts";
 import { healthOf } from "../src/worker/health.ts";
@@ -312,6 +313,36 @@ describe("the status of a cluster", () => {
     const two = worker("two").run(asking);
     await until(() => two.held.length === 4);
     await caller.cancel(asking, "bill");
+    await two.drain();
+    expect(problems(await made.status())).toEqual([]);
+  });
+
+  test("names a version whose last member has lost a partition: it may have more than its member counted", async () => {
+    const { backend, made, worker, client } = app({ partitions: 1 });
+    const { checkpoints } = backend;
+    let removals = 0;
+    const failing: ClusterBackend["checkpoints"] = {
+      share: (request) => checkpoints.share(request),
+      async open(lease) {
+        const opened = await checkpoints.open(lease);
+        return wrapPartition(opened, {
+          async append(batch, expected) {
+            if (batch.remove.length === 0) return await opened.append(batch, expected);
+            removals += 1;
+            throw new Error("the store is away");
+          },
+        });
+      },
+    };
+    const other = { name: "app", partitions: 1, leaseMs: 60_000, logger: SILENT };
+    const one = cluster({ ...other, backend: { ...backend, checkpoints: failing } }).worker({ name: "one" });
+    open.push(one.run(numbers));
+    expect(await client().call(numbers, 1, { id: "a" })).toBe(2);
+    await until(() => removals > 0 && one.held.length === 0);
+    await one.drain();
+    expect(problems(await made.status())).toEqual(["numbers@1 has work, and no member runs it"]);
+    const two = worker("two").run(numbers);
+    await until(() => two.held.length === 1 && two.status().flows[0]!.inFlight === 0);
     await two.drain();
     expect(problems(await made.status())).toEqual([]);
   });

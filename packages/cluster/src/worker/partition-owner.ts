@@ -146,6 +146,7 @@ export class PartitionOwner {
   #carefulItems = 0;
   #run: FlowRun<unknown, unknown> | undefined;
   #isOpen = false;
+  #wasLost = false;
   readonly #whenOver: Promise<void>;
 
   constructor(settings: RunningSettings, { flow, resources, nodes, deployment, releases }: Deployed, index: number) {
@@ -178,6 +179,11 @@ export class PartitionOwner {
   /** Whether the partition is held, also while it is being handed over. */
   get isHeld(): boolean {
     return this.#run !== undefined;
+  }
+
+  /** Whether the partition was lost, so that it may have more than was counted, and is not held again. */
+  get wasLost(): boolean {
+    return this.#wasLost;
   }
 
   /** Number of traces in the partition, also those that wait for an answer. */
@@ -293,6 +299,7 @@ export class PartitionOwner {
       leaving.removeEventListener("abort", stop);
     }
     this.#isOpen = true;
+    this.#wasLost = false;
     this.#run = run;
     this.#boundAt = undefined;
     inFlight.begin(run.stats());
@@ -312,6 +319,7 @@ export class PartitionOwner {
       this.#isOpen = false;
       attaching[Symbol.dispose]();
       await run.stop({ drainMs: lost.signal.aborted ? 0 : drainMs });
+      this.#wasLost = (await run.closed) !== undefined;
       this.#run = undefined;
       this.#pauses.end();
       await trimmer.flush();

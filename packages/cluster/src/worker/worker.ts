@@ -308,7 +308,7 @@ export class Worker implements AsyncDisposable {
     const { leaseMs, logger, machine } = this.#settings;
     const now = machine.clock.now();
     for (const [group, { name, placement, version }] of this.#needs) {
-      if (!this.#groups.has(group)) await this.#records.note(group, this.#deployment(name, version), []);
+      if (!this.#groups.has(group)) await this.#records.note(group, this.#deployment(name, version), [], []);
       // the assigner of many sees whether one is missing
       if (!this.#assigner.followsMembers) continue;
       if ([...this.#assigner.members.values()].some(({ runs }) => runs.includes(group))) {
@@ -330,8 +330,9 @@ export class Worker implements AsyncDisposable {
     const others = [...this.#assigner.members].flatMap(([member, { figures }]) =>
       member === this.name || figures[group] === undefined ? [] : [figures[group]],
     );
-    const own = { held, inFlight: inFlightOf(owners.values()) };
-    await this.#records.note(group, deployment, [own, ...others]);
+    const lost = [...owners].flatMap(([partition, { wasLost }]) => (wasLost ? [indexOf(partition)] : []));
+    const own = { held: held.filter((index) => !lost.includes(index)), inFlight: inFlightOf(owners.values()) };
+    await this.#records.note(group, deployment, [own, ...others], lost);
   }
 
   #card(): MemberCard {
