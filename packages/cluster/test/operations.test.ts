@@ -1,5 +1,5 @@
 import { create, FlowErrorCode, type Logger, MemoryCheckpointStore, payloadNode } from "penguiflow";
-import type { ClusterBackend } from "penguiflow/adapter";
+import type { ClusterBackend, StoredResult } from "penguiflow/adapter";
 import { TestClock } from "penguiflow/testing";
 import { afterEach, describe, expect, test } from "vitest";
 import {
@@ -152,8 +152,10 @@ describe("the figures of a worker", () => {
     const { promise: mayPut, resolve: storeFailure } = Promise.withResolvers<void>();
     const put: typeof results.put = async (all) => {
       if (all.some(({ key }) => key.id === "late")) await mayPut;
+      failure ??= all.find(({ key }) => key.id === "late");
       return await results.put(all);
     };
+    let failure: StoredResult | undefined;
     const slow = { ...backend, results: { put, get: results.get.bind(results), forget: results.forget.bind(results) } };
     const { promise: isLetGo, resolve: letGo } = Promise.withResolvers<void>();
     let calls = 0;
@@ -176,10 +178,11 @@ describe("the figures of a worker", () => {
     await retried;
     await until(() => calls === 2);
     expect(one.status().flows).toMatchObject([{ inFlight: 1, undelivered: 0 }]);
-    const again = caller.call(wishes, "hat", { id: "late" });
+    // the request that stored the failure comes again
+    await results.put([failure!]);
     letGo();
-    expect(await again).toBe("hat");
     await until(() => one.status().flows[0]!.inFlight === 0);
+    expect(await caller.call(wishes, "hat", { id: "late" })).toBe("hat");
   });
 
   test("count refused appends and refused outcomes", async () => {

@@ -9,9 +9,8 @@ import {
   type PauseTicket,
   type StandIn,
   type StreamChunk,
-  type TracePlace,
 } from "penguiflow";
-import type { ClusterBackend, Offered, StoredResult } from "penguiflow/adapter";
+import type { ClusterBackend, Offered, ResultKey, StoredResult } from "penguiflow/adapter";
 import { durable, readOutcome, readValue, writeError, writeOutcome, writeValue } from "penguiflow/durable";
 import { COMMAND_LANE, type Deployment, partitionName, partitionOf } from "../form/place.ts";
 import {
@@ -279,7 +278,7 @@ export class PartitionOwner {
       durability: durable({ checkpoints, partition: this.#name, owner: member, leaseMs, lease, maxLostOwners }),
       resources: this.#resources,
       nodes: this.#nodes,
-      outbox: { ...this.#outbox(inFlight), withdraw: (trace) => this.#withdraw(run, trace) },
+      outbox: this.#outbox(inFlight, () => run),
     }) as FlowRun<unknown, unknown>;
     const claims = this.#claimsOf(run);
     this.#claims = claims;
@@ -664,11 +663,15 @@ export class PartitionOwner {
     }
   }
 
-  #outbox(inFlight: InFlight): Outbox {
+  #outbox(inFlight: InFlight, runOf: () => FlowRun<unknown, unknown>): Outbox {
     return {
       deliver: async (outcome) => {
-        await this.#putOutcome(outcome);
+        await this.#putOutcome(outcome, outcome.status === "failed" ? undefined : runOf());
         inFlight.left();
+      },
+      withdraw: async ({ tenant, traceId }) => {
+        const key = this.#keyOf(tenant, traceId);
+        await this.#removeFailure(runOf(), await this.#finalOf(key), key);
       },
       chunk: (chunk, { tenant, traceId }) => this.#tellChunk(chunk, tenant, traceId),
       pause: (ticket, { tenant, traceId }) => {
@@ -679,20 +682,27 @@ export class PartitionOwner {
     };
   }
 
-  /** Stores an outcome and tells its callers. The first final result of an id wins. */
-  async #putOutcome(outcome: FinalOutcome): Promise<void> {
+  /**
+   * Stores an outcome and tells its callers. The first final result of an id wins.
+   *
+   * @param run - given for an outcome that comes after any failure of its trace: one that is stored gives way
+   */
+  async #putOutcome(outcome: FinalOutcome, run?: FlowRun<unknown, unknown>): Promise<void> {
     const { tenant, traceId: id } = outcome;
     const accepted = this.#accepted.get(keyOf(tenant, id));
     await accepted?.accepting;
     const text = writeOutcome(outcome);
     const body: ResultBody = { kind: "outcome", digest: accepted?.digest ?? "", outcome: text };
-    const key = { partition: this.#name, tenant, id };
+    const key = this.#keyOf(tenant, id);
     const keepMs = accepted?.keepMs ?? this.#settings.keepMs;
-    const put = await this.#results.add({ key, isFinal: true, body: toBytes(body), keepMs });
-    const final =
-      put === "superseded"
-        ? await finalOf<ResultBody>(this.#settings.backend.results, key)
-        : { ...body, revision: put };
+    const result: StoredResult = { key, isFinal: true, body: toBytes(body), keepMs };
+    let put = await this.#results.add(result);
+    let final = put === "superseded" ? await this.#finalOf(key) : { ...body, revision: put };
+    // the request that stored the failure may have come again since that was withdrawn
+    while (put === "superseded" && (await this.#removeFailure(run, final, key))) {
+      put = await this.#results.add(result);
+      final = put === "superseded" ? await this.#finalOf(key) : { ...body, revision: put };
+    }
     // their look-up may have missed it, and the run will not know the trace any more
     for (const call of this.#taking.keys()) if (call.tenant === tenant && call.id === id) this.#taking.set(call, final);
     if (final?.kind === "outcome")
@@ -703,16 +713,25 @@ export class PartitionOwner {
     for (const resolve of this.#awaited.get(keyOf(tenant, id)) ?? []) resolve();
   }
 
-  /** Removes the result of a failed trace that is tried again: it will have another one. */
-  async #withdraw(run: FlowRun<unknown, unknown>, { tenant, traceId: id }: TracePlace): Promise<void> {
-    const { results } = this.#settings.backend;
-    const key = { partition: this.#name, tenant, id };
-    const result = await finalOf<ResultBody>(results, key);
-    // a cancel that had overtaken its message has left another one, which stays
-    if (result?.kind !== "outcome" || readOutcome(result.outcome).status !== "failed") return;
+  /** Removes the final result of a trace if that is a failure, which its retry replaces. Returns whether it was. */
+  async #removeFailure(
+    run: FlowRun<unknown, unknown> | undefined,
+    final: Kept<ResultBody> | undefined,
+    key: ResultKey,
+  ): Promise<boolean> {
+    if (run === undefined || final?.kind !== "outcome" || readOutcome(final.outcome).status !== "failed") return false;
     // what this owner remembers of the trace may be old
     await run.intake.confirm();
-    await results.forget([{ key, revision: result.revision }]);
+    await this.#settings.backend.results.forget([{ key, revision: final.revision }]);
+    return true;
+  }
+
+  #finalOf(key: ResultKey): Promise<Kept<ResultBody> | undefined> {
+    return finalOf<ResultBody>(this.#settings.backend.results, key);
+  }
+
+  #keyOf(tenant: string, id: string): ResultKey {
+    return { partition: this.#name, tenant, id };
   }
 
   /** Notes that a trace with an id that its client has made has ended. */

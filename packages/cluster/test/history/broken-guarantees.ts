@@ -116,15 +116,20 @@ const rules: readonly Rule[] = [
   },
   function aRetryHasTheLastWord(history) {
     const failed = new Set<string>();
-    return history.of("result").flatMap((event) => {
+    const refused = new Set<string>();
+    for (const event of history.of("result").filter(isOfTrace)) {
       const name = nameOf(event);
+      const isFailure = event.outcome.startsWith('{"status":"failed"');
       const isCompleted = event.outcome.startsWith('{"status":"completed"');
-      if (event.answer === "superseded")
-        return failed.has(name) && isCompleted ? [`Retry: ${name} has failed, and its completion was refused`] : [];
-      if (event.outcome.startsWith('{"status":"failed"')) failed.add(name);
-      else failed.delete(name);
-      return [];
-    });
+      if (event.answer === "superseded") {
+        if (isCompleted && failed.has(name)) refused.add(name);
+      } else if (isFailure) failed.add(name);
+      else {
+        failed.delete(name);
+        refused.delete(name);
+      }
+    }
+    return [...refused].map((name) => `Retry: ${name} has completed, and its failure before that is its result`);
   },
   function allCallersAreToldTheSame(history) {
     const { retried } = history;
