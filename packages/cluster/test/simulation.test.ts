@@ -47,7 +47,6 @@ describe("the simulation finds a planted defect", () => {
     "deadline kept from a placed node": /^Deadline: "pay"/,
     "refusal told by the wire alone": /^client-\d: The call of .* has not settled/,
     "outcomes of earlier owners not counted": /^Figures: /,
-    "failed trace retried before its outcome is told": /^Retry: /,
     "ended lease renewed": /^Fence: ".*" of .* began in epoch/,
   };
   test.for(DEFECTS)("%s", { timeout: 120_000 }, async (defect) => {

@@ -1,5 +1,4 @@
 import { Flow, type Outbox } from "penguiflow";
-import { OutcomeDelivery } from "../../../core/src/engine/results/outcome-delivery.ts";
 import { Signalling } from "../../../core/src/engine/context/signalling.ts";
 import { LostOwners } from "../../../core/src/durable/traces/lost-owners.ts";
 import { Positions } from "../../../core/src/durable/store/positions.ts";
@@ -31,7 +30,6 @@ export const DEFECTS = [
   "deadline kept from a placed node",
   "refusal told by the wire alone",
   "outcomes of earlier owners not counted",
-  "failed trace retried before its outcome is told",
 ] as const;
 export type Defect = (typeof DEFECTS)[number];
 
@@ -97,12 +95,6 @@ const plants: Partial<Record<Defect, () => () => void>> = {
       (sound) =>
         ({ traces }) =>
           sound({ traces, undeliveredOutcomes: 0 }),
-    ),
-  "failed trace retried before its outcome is told": () =>
-    replace(
-      OutcomeDelivery.prototype,
-      "withdraw",
-      (sound) => async (outbox, key) => await sound(outbox, key, undefined),
     ),
   "intake position not filtered": () => replace(Positions.prototype, "restore", () => () => {}),
   "command consumed before its effect is stored": () =>
