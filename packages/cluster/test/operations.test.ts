@@ -1,5 +1,5 @@
 import { create, FlowErrorCode, type Logger, MemoryCheckpointStore, payloadNode } from "penguiflow";
-import type { ClusterBackend } from "penguiflow/adapter";
+import type { ClusterBackend, StoredResult } from "penguiflow/adapter";
 import { TestClock } from "penguiflow/testing";
 import { afterEach, describe, expect, test } from "vitest";
 import {
@@ -14,6 +14,7 @@ import {
   memoryBackend,
   type Worker,
 } from "../src/index.ts";
+import { wrapPartition } from "../../core/src/testing/kit/wrap-partition.ts";
 import { anchorsOf } from "../../../scripts/markdown.ts";
 import { problemsOf } from "../src/operations/problems.ts";
 import { healthOf } from "../src/worker/health.ts";
@@ -109,6 +110,79 @@ describe("the figures of a worker", () => {
     letGo();
     expect(await called).toBe(2);
     await until(() => one.status().flows[0]!.undelivered === 0);
+  });
+
+  test("count what an earlier owner has left: a trace in flight stays counted when its outcomes are delivered", async () => {
+    const { backend, client, made, worker } = app({ partitions: 1 });
+    const { results } = backend;
+    const put = (): Promise<never> => Promise.reject(new Error("the result store is away"));
+    const without = {
+      ...backend,
+      results: { put, get: results.get.bind(results), forget: results.forget.bind(results) },
+    };
+    const { promise: isLetGo, resolve: letGo } = Promise.withResolvers<void>();
+    const work = payloadNode("work", async (wish: string) => {
+      if (wish === "wait") await isLetGo;
+      return wish;
+    });
+    const wishes = create(work.to(), { name: "wishes", logger: SILENT });
+    const other = cluster({ name: "app", backend: without, partitions: 1, leaseMs: 300, logger: SILENT });
+    const one = other.worker({ name: "one", drainMs: 0 }).run(wishes);
+    open.push(one);
+    const caller = client();
+    const waiting = caller.call(wishes, "wait");
+    const ended = caller.call(wishes, "end");
+    await until(() => one.status().flows[0]!.undelivered === 1 && one.status().flows[0]!.inFlight === 2);
+    await one.drain();
+    const two = worker("two").run(wishes);
+    expect(await ended).toBe("end");
+    await until(() => two.status().flows[0]!.undelivered === 0);
+    expect(two.status().flows[0]!.inFlight).toBe(1);
+    const ofTwo = async () => (await made.status()).members.find(({ name }) => name === "two");
+    await until(async () => (await ofTwo())?.inFlight === 1);
+    expect((await made.status()).flows).toMatchObject([{ inFlight: 1, hasWork: true }]);
+    letGo();
+    expect(await waiting).toBe("wait");
+    await until(() => two.status().flows[0]!.inFlight === 0);
+  });
+
+  test("count a trace that is tried again before its failure is stored once; the retry's outcome is the one that counts", async () => {
+    const { backend, client } = app({ partitions: 1 });
+    const { results } = backend;
+    const { promise: mayPut, resolve: storeFailure } = Promise.withResolvers<void>();
+    const put: typeof results.put = async (all) => {
+      if (all.some(({ key }) => key.id === "late")) await mayPut;
+      failure ??= all.find(({ key }) => key.id === "late");
+      return await results.put(all);
+    };
+    let failure: StoredResult | undefined;
+    const slow = { ...backend, results: { put, get: results.get.bind(results), forget: results.forget.bind(results) } };
+    const { promise: isLetGo, resolve: letGo } = Promise.withResolvers<void>();
+    let calls = 0;
+    const work = payloadNode("work", async (wish: string) => {
+      calls += 1;
+      if (calls === 1) throw new Error("no ink");
+      await isLetGo;
+      return wish;
+    });
+    const wishes = create(work.to(), { name: "wishes", logger: SILENT });
+    const other = cluster({ name: "app", backend: slow, partitions: 1, leaseMs: 300, logger: SILENT });
+    const one = other.worker({ name: "one" }).run(wishes);
+    open.push(one);
+    const caller = client();
+    const called = caller.outcome(wishes, "hat", { id: "late" });
+    await until(() => one.status().flows[0]!.undelivered === 1);
+    const retried = caller.retryFailed(wishes, "late");
+    storeFailure();
+    expect((await called).status).toBe("failed");
+    await retried;
+    await until(() => calls === 2);
+    expect(one.status().flows).toMatchObject([{ inFlight: 1, undelivered: 0 }]);
+    // the request that stored the failure comes again
+    await results.put([failure!]);
+    letGo();
+    await until(() => one.status().flows[0]!.inFlight === 0);
+    expect(await caller.call(wishes, "hat", { id: "late" })).toBe("hat");
   });
 
   test("count refused appends and refused outcomes", async () => {
@@ -246,7 +320,37 @@ describe("the status of a cluster", () => {
     expect(problems(await made.status())).toEqual([]);
   });
 
-  test("names partitions without an owner", async () => {
+  test("names a version whose last member has lost a partition: it may have more than its member counted", async () => {
+    const { backend, made, worker, client } = app({ partitions: 1 });
+    const { checkpoints } = backend;
+    let removals = 0;
+    const failing: ClusterBackend["checkpoints"] = {
+      share: (request) => checkpoints.share(request),
+      async open(lease) {
+        const opened = await checkpoints.open(lease);
+        return wrapPartition(opened, {
+          async append(batch, expected) {
+            if (batch.remove.length === 0) return await opened.append(batch, expected);
+            removals += 1;
+            throw new Error("the store is away");
+          },
+        });
+      },
+    };
+    const other = { name: "app", partitions: 1, leaseMs: 60_000, logger: SILENT };
+    const one = cluster({ ...other, backend: { ...backend, checkpoints: failing } }).worker({ name: "one" });
+    open.push(one.run(numbers));
+    expect(await client().call(numbers, 1, { id: "a" })).toBe(2);
+    await until(() => removals > 0 && one.held.length === 0);
+    await one.drain();
+    expect(problems(await made.status())).toEqual(["numbers@1 has work, and no member runs it"]);
+    const two = worker("two").run(numbers);
+    await until(() => two.held.length === 1 && two.status().flows[0]!.inFlight === 0);
+    await two.drain();
+    expect(problems(await made.status())).toEqual([]);
+  });
+
+  test("names partitions without an owner, which may have work", async () => {
     const { made, backend, worker } = app();
     const foreign = await Promise.all(
       [1, 2].map((index) =>
@@ -256,7 +360,9 @@ describe("the status of a cluster", () => {
     const one = worker("one").run(numbers);
     await until(() => one.held.length === 2);
     await until(async () => (await made.status()).flows[0]?.unowned.length === 2);
-    expect(problems(await made.status())).toEqual(["2 of 4 partitions of numbers@1 have no owner: 1, 2"]);
+    const status = await made.status();
+    expect(problems(status)).toEqual(["2 of 4 partitions of numbers@1 have no owner: 1, 2"]);
+    expect(status.flows[0]).toMatchObject({ inFlight: 0, hasWork: true });
     await Promise.all(foreign.map((partition) => partition.close()));
     await until(async () => (await made.status()).problems.length === 0);
   });

@@ -4,6 +4,8 @@ import {
   create,
   type FlowError,
   type Logger,
+  MemoryStateStore,
+  type MessageBus,
   node,
   payloadNode,
   type Transient,
@@ -121,6 +123,63 @@ test("chunks, budget and retries of a placed node count for the trace; its failu
   await until(() => runs.length === 4);
   const asked = await caller.outcome(flow, "asks");
   expect(asked.status === "failed" && asked.error.message).toContain("waits for no answer");
+});
+
+test("observers, instrument, recorder, store and bus of a flow see a placed node at work, as they see it at home", async () => {
+  const { worker, client } = begin();
+  const seen = new Map<string, Set<string>>();
+  const see = (observer: string, flow: string): void =>
+    void seen.set(observer, (seen.get(observer) ?? new Set()).add(flow));
+  const attempts: unknown[] = [];
+  const stateStore = new MemoryStateStore();
+  const messageBus: MessageBus = { publish: async (batch) => batch.forEach(({ flow: from }) => see("bus", from)) };
+  const recorded: string[] = [];
+  const draw = payloadNode(
+    { name: "draw", placement: "gpu", policy: { maxRetries: 1, backoffBaseMs: 1 } },
+    async (text: string, ctx): Promise<string> => {
+      if (ctx.attempt === 1) throw new Error("no ink");
+      return `${text} drawn`;
+    },
+  );
+  const flow = create(payloadNode("split", (text: string) => text).to(draw), {
+    name: "pictures",
+    middlewares: [(event) => see("middleware", event.flow)],
+    instrument: (run) => ({
+      begin: () => {},
+      enter: (_, message) => message,
+      handle(attempt, handler) {
+        attempts.push([run.flow, attempt.node, attempt.attempt]);
+        handler(attempt.message);
+      },
+      fetched: () => {},
+      gather: (group) => group,
+      event: () => {},
+      stop: () => {},
+    }),
+    recorder: (record) => {
+      if (record.type === "started") recorded.push(`${record.node} ${record.attempt}`);
+    },
+    stateStore,
+    messageBus,
+  });
+  // one that is added later, too
+  flow.addMiddleware((event) => see("added", event.flow));
+  worker("home").run(flow);
+  worker("gpu", GPU).run(flow);
+  expect(await client().call(flow, "hat", { id: "hat" })).toBe("hat drawn");
+  const both = new Set(["pictures", "pictures/draw"]);
+  await until(() => [...seen.values()].every((flows) => flows.size === 2));
+  expect(seen).toEqual(new Map([...seen.keys()].map((observer) => [observer, both])));
+  expect([...seen.keys()].toSorted()).toEqual(["added", "bus", "middleware"]);
+  expect(attempts).toEqual([
+    ["pictures", "split", 1],
+    ["pictures", "draw", 1],
+    ["pictures/draw", "draw", 1],
+    ["pictures/draw", "draw", 2],
+  ]);
+  expect(recorded).toEqual(["split 1", "draw 1", "draw 1", "draw 2"]);
+  const { traces } = await stateStore.listTraces({ tenant: "default" });
+  expect(new Set(traces.map((trace) => trace.flow))).toEqual(both);
 });
 
 test("a cancel of the trace ends its placed node", async () => {

@@ -43,7 +43,7 @@ function begin({ partitions = 4, leaseMs = 300, keepMs = 60_000, isDeaf = false 
     open.push(made);
     return made;
   };
-  return { app, runs, worker, client };
+  return { app, backend, runs, worker, client };
 }
 
 const orders = create(payloadNode("any", async (wish: string) => wish).to(), { name: "orders", logger: SILENT });
@@ -158,6 +158,56 @@ test("a cancel of an id that ended before the first release leaves its outcome",
   await app.release(orders, "2");
   await client().cancel(pinned("2"), "ended");
   expect(await client().call(pinned("2"), "hat", { id: "ended" })).toBe("hat by 1");
+});
+
+test("readers find an id from before the first release, whatever version they name: paused, in flight and ended", async () => {
+  const { app, runs, worker, client } = begin();
+  await worker("1");
+  const caller = client();
+  await caller.outcome(orders, "ask", { id: "bill" });
+  expect(await caller.call(orders, "hat", { id: "ended" })).toBe("hat by 1");
+  const waiting = caller.outcome(orders, "wait", { id: "in flight" });
+  await until(() => runs.has("in flight"));
+  await worker("2");
+  await app.release(orders, "2");
+  for (const flow of [orders, pinned("1"), pinned("2")]) {
+    const [pause] = await client().pauses(flow, "bill");
+    expect(pause?.reason).toBe("Really?");
+    const asked = await client().follow(flow, "bill").next();
+    expect(asked.value).toMatchObject({ type: "pause", pause });
+    const results: string[] = [];
+    for await (const item of client().follow(flow, "ended")) if (item.type === "result") results.push(item.result);
+    expect(results).toEqual(["hat by 1"]);
+    expect(await client().pauses(flow, "ended")).toEqual([]);
+    await expect(client().follow(flow, "never sent").next()).rejects.toMatchObject({ code: "TRACE_UNKNOWN" });
+  }
+  const read = codeOf(client().follow(pinned("2"), "in flight").next());
+  await client().cancel(pinned("2"), "in flight");
+  expect(await read).toBe("TRACE_CANCELLED");
+  expect((await waiting).status).toBe("cancelled");
+  expect([...runs.values()]).toEqual([["1"], ["1"], ["1"]]);
+});
+
+test("the outcome of an id from before the first release is told, although the wire loses every note", async () => {
+  const { app, worker, client, backend } = begin({ isDeaf: true });
+  await worker("1");
+  expect(await client().call(orders, "hat", { id: "ended" })).toBe("hat by 1");
+  await worker("2");
+  await app.release(orders, "2");
+  expect(await client().call(pinned("2"), "hat", { id: "ended" })).toBe("hat by 1");
+  // its owner finds what the reader cannot read at first
+  let failures = 2;
+  const get: typeof backend.results.get = async (keys, read) => {
+    failures -= 1;
+    if (failures >= 0) throw new Error("the result store is away");
+    return await backend.results.get(keys, read);
+  };
+  const { results } = backend;
+  const away = { ...backend, results: { get, put: results.put.bind(results), forget: results.forget.bind(results) } };
+  const reader = cluster({ name: "app", backend: away, partitions: 4, logger: SILENT }).client();
+  open.push(reader);
+  const { value } = await reader.follow(orders, "ended").next();
+  expect([failures < 0, value]).toMatchObject([true, { type: "result", result: "hat by 1" }]);
 });
 
 test("a command that is given to the version of its id is answered, although the wire loses every note", async () => {

@@ -22,6 +22,7 @@ import { readPauseToken } from "../form/pause-token.ts";
 import { COMMAND_LANE, type Deployment, laneOf, partitionName, partitionNames, partitionOf } from "../form/place.ts";
 import {
   bindingKey,
+  earlyVersions,
   FIRST_VERSION,
   generatedId,
   type Release,
@@ -209,7 +210,9 @@ export class Client implements AsyncDisposable {
   ): TraceItems<ClusterStreamItem<Result>> {
     const { tenant = "default" } = options;
     const found = async (): Promise<Sending> => {
-      const deployment = await this.#boundDeployment(flow, tenant, id);
+      const chosen = await this.#deploymentOf(flow, tenant, id);
+      // an owner knows what cannot be read now
+      const deployment = await this.#boundDeployment(chosen, tenant, id).catch(() => chosen);
       return { deployment, tenant, id, send: () => this.#find(deployment, tenant, id) };
     };
     return this.#read<Result>(found, options);
@@ -235,7 +238,8 @@ export class Client implements AsyncDisposable {
     options: { readonly tenant?: string | undefined } = {},
   ): Promise<readonly ClusterPause[]> {
     const { tenant = "default" } = options;
-    const heard = await this.#result(await this.#boundDeployment(flow, tenant, id), tenant, id);
+    const chosen = await this.#deploymentOf(flow, tenant, id);
+    const heard = await this.#result(await this.#boundDeployment(chosen, tenant, id), tenant, id);
     return heard?.type === "pauses" ? heard.pauses : [];
   }
 
@@ -385,9 +389,8 @@ export class Client implements AsyncDisposable {
   }
 
   /** Returns the version that a trace belongs to: its id may be bound to another one than is chosen now. */
-  async #boundDeployment(flow: FlowRef<never, unknown>, tenant: string, id: string): Promise<Deployment> {
-    const deployment = await this.#deploymentOf(flow, tenant, id);
-    if (!this.#mayBelongElsewhere(flow.name, id)) return deployment;
+  async #boundDeployment(deployment: Deployment, tenant: string, id: string): Promise<Deployment> {
+    if (versionOfId(id) !== undefined || (await this.#releaseOf(deployment.flow)) === undefined) return deployment;
     const [version = deployment.version] = await this.#versionsOf([{ deployment, tenant, id }]);
     return { ...deployment, version };
   }
@@ -869,14 +872,33 @@ export class Client implements AsyncDisposable {
     return this.#releases.of(flow) !== undefined && versionOfId(id) === undefined;
   }
 
-  /** Returns the versions that ids are bound to. */
+  /** Returns the versions in which ids ended before ids were bound, else those that they are bound to. */
   async #versionsOf(
     traces: readonly Pick<Listener, "deployment" | "tenant" | "id">[],
   ): Promise<readonly (string | undefined)[]> {
     if (traces.length === 0) return [];
-    const keys = traces.map(({ deployment, tenant, id }) => bindingKey(deployment, tenant, id));
-    const records = await this.#settings.backend.results.get(keys, "latest");
-    return records.map((record) => (record === undefined ? undefined : fromBytes<BindingBody>(record.body).version));
+    const { backend, machine } = this.#settings;
+    const now = machine.clock.epochNow();
+    const places = traces.map(({ deployment, tenant, id }) => {
+      const early = earlyVersions(this.#releases.of(deployment.flow), now);
+      const ofEarly = early.map((version) => ({
+        partition: partitionOf({ ...deployment, version }, tenant, id),
+        tenant,
+        id,
+      }));
+      return { early, keys: [bindingKey(deployment, tenant, id), ...ofEarly] };
+    });
+    const records = [
+      ...(await backend.results.get(
+        places.flatMap(({ keys }) => keys),
+        "latest",
+      )),
+    ];
+    return places.map(({ early, keys }) => {
+      const [binding, ...results] = records.splice(0, keys.length);
+      const ended = early.find((_, index) => results[index]?.isFinal === true);
+      return ended ?? (binding && fromBytes<BindingBody>(binding.body).version);
+    });
   }
 
   /** Looks for answers to commands that this client was not told. */

@@ -30,6 +30,12 @@ export function versionsOf({ active, canary, draining }: Release): readonly stri
   return [active, ...(canary === undefined ? [] : [canary.version]), ...Object.keys(draining)];
 }
 
+/** Returns the versions in which an id may have an outcome from before ids were bound to versions. */
+export function earlyVersions(release: Release | undefined, epochNow: number): readonly string[] {
+  const { versions = [], until = 0 } = release?.early ?? {};
+  return until < epochNow ? [] : versions;
+}
+
 /** Returns the version for a new trace: the same for all callers of an id. */
 export function versionFor({ active, canary }: Release, tenant: string, id: string): string {
   if (canary === undefined) return active;

@@ -48,7 +48,10 @@ export interface ClusterFlowStatus {
   readonly unowned: readonly number[];
   /** Number of traces in flight, also those that wait for an answer. */
   readonly inFlight: number;
-  /** Whether it has work: traces by its members' last look, or messages that wait. */
+  /**
+   * Whether it has work: traces by its members' last look, or messages that wait. While members run it and hold only a part
+   * of its partitions, the rest may have some.
+   */
   readonly hasWork: boolean;
   /** Number of messages that wait in intakes. */
   readonly backlog: number;
@@ -114,15 +117,17 @@ async function flowStatus(
   const figures = [...cards.values()].flatMap(({ figures: all }) => all[group] ?? []);
   const held = new Set(figures.flatMap((one) => one.held));
   const backlog = [...waiting.values()].reduce((sum, count) => sum + count, 0);
+  const members = [...cards].flatMap(([member, { runs }]) => (runs.includes(group) ? [member] : [])).toSorted();
+  const unowned = names.map(indexOf).filter((index) => !held.has(index));
   const crowded = names.filter((name) => (waiting.get(name) ?? 0) > 0);
   return {
     flow,
     version,
     partitions,
-    members: [...cards].flatMap(([member, { runs }]) => (runs.includes(group) ? [member] : [])).toSorted(),
-    unowned: names.map(indexOf).filter((index) => !held.has(index)),
+    members,
+    unowned,
     inFlight: figures.reduce((sum, one) => sum + one.inFlight, 0),
-    hasWork: !isIdle || backlog > 0,
+    hasWork: !isIdle || backlog > 0 || (members.length > 0 && unowned.length > 0),
     backlog,
     oldest: await oldestOf(backend, crowded, lanes, now),
   };

@@ -34,18 +34,21 @@ export class DeploymentRecords {
    * Brings the record of a flow and version up to date.
    *
    * @param figures - those of its members: it is idle when they hold all partitions and have no trace
+   * @param lost - indices of partitions that this member has lost: unless another one holds them, they may have traces
    */
   async note(
     group: string,
     { partitions, lanes }: Deployment,
     figures: readonly Pick<MemberFigures, "held" | "inFlight">[],
+    lost: readonly number[],
   ): Promise<void> {
     if (!this.#isWatching) return;
-    const held = new Set(figures.flatMap((one) => one.held)).size;
+    const held = new Set(figures.flatMap((one) => one.held));
     const inFlight = figures.reduce((sum, one) => sum + one.inFlight, 0);
     const known = this.#records.get(group);
     // without a look into all partitions, it stays what it was
-    const isIdle = inFlight === 0 && (held === partitions || known?.isIdle !== false);
+    const wasIdle = known?.isIdle !== false && lost.every((index) => held.has(index));
+    const isIdle = inFlight === 0 && (held.size === partitions || wasIdle);
     if (known?.isIdle === isIdle && known.partitions === partitions && known.lanes === lanes) return;
     const record: DeploymentRecord = { partitions, lanes, isIdle };
     this.#records.set(group, record);

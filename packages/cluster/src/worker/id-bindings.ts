@@ -1,7 +1,7 @@
 import type { ResultKey, StoredResult } from "penguiflow/adapter";
 import type { BindingBody, CallCommand, ResultBody } from "../form/command.ts";
 import { type Deployment, partitionOf } from "../form/place.ts";
-import { bindingKey } from "../form/release.ts";
+import { bindingKey, earlyVersions } from "../form/release.ts";
 import type { Releases } from "../form/releases.ts";
 import { type Kept, readKept } from "../form/kept.ts";
 import { fromBytes, toBytes } from "../form/text.ts";
@@ -73,9 +73,9 @@ export class IdBindings {
 
   /** Other versions in which ids may have outcomes from before they were bound. */
   get #early(): readonly string[] {
-    const { versions = [], until = 0 } = this.#releases.of(this.#deployment.flow)?.early ?? {};
-    if (until < this.#settings.machine.clock.epochNow()) return [];
-    return versions.filter((version) => version !== this.#deployment.version);
+    const { flow, version: own } = this.#deployment;
+    const versions = earlyVersions(this.#releases.of(flow), this.#settings.machine.clock.epochNow());
+    return versions.filter((version) => version !== own);
   }
 
   /** Binds ids to this version, or keeps their records longer. Returns the versions of those that others have. */

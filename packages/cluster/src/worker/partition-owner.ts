@@ -10,8 +10,8 @@ import {
   type StandIn,
   type StreamChunk,
 } from "penguiflow";
-import type { ClusterBackend, Offered, StoredResult } from "penguiflow/adapter";
-import { durable, readValue, writeError, writeOutcome, writeValue } from "penguiflow/durable";
+import type { ClusterBackend, Offered, ResultKey, StoredResult } from "penguiflow/adapter";
+import { durable, readOutcome, readValue, writeError, writeOutcome, writeValue } from "penguiflow/durable";
 import { COMMAND_LANE, type Deployment, partitionName, partitionOf } from "../form/place.ts";
 import {
   type Attach,
@@ -36,6 +36,7 @@ import { readMessage, toBytes } from "../form/text.ts";
 import type { Releases } from "../form/releases.ts";
 import { answerFailed } from "./failed-answer.ts";
 import { IdBindings, RENEW_SHARE } from "./id-bindings.ts";
+import { InFlight } from "./in-flight.ts";
 import { OpenPauses } from "./open-pauses.ts";
 import { ANSWER_MS, PauseClaims } from "./pause-claims.ts";
 import type { RunningSettings } from "./settings.ts";
@@ -137,14 +138,14 @@ export class PartitionOwner {
    * their results are forgotten.
    */
   readonly #ended = new Set<string>();
-  #inFlight = 0;
+  #inFlight = new InFlight();
   /** Fencing token of the partition. */
   #epoch = 0;
   /** Number of items that are still accepted with care: as many as a former owner can have had in memory alone. */
   #carefulItems = 0;
   #run: FlowRun<unknown, unknown> | undefined;
-  #wake: (() => void) | undefined;
   #isOpen = false;
+  #wasLost = false;
   readonly #whenOver: Promise<void>;
 
   constructor(settings: RunningSettings, { flow, resources, nodes, deployment, releases }: Deployed, index: number) {
@@ -179,9 +180,14 @@ export class PartitionOwner {
     return this.#run !== undefined;
   }
 
+  /** Whether the partition was lost, so that it may have more than was counted, and is not held again. */
+  get wasLost(): boolean {
+    return this.#wasLost;
+  }
+
   /** Number of traces in the partition, also those that wait for an answer. */
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#inFlight.size;
   }
 
   /** Number of outcomes that are not among the results yet. */
@@ -197,7 +203,7 @@ export class PartitionOwner {
   /** Hands the partition over: accepts nothing more, lets handlers finish within `drainMs`, and releases the lease. */
   async leave(): Promise<void> {
     this.#leaving.abort();
-    this.#wake?.();
+    this.#inFlight.wake();
     await this.#whenOver;
   }
 
@@ -267,11 +273,12 @@ export class PartitionOwner {
     this.#carefulItems = this.#settings.maxInFlight + READ_COUNT;
     this.#taking.clear();
     const lease = await this.#settings.lease();
-    const run = this.#flow.start({
+    const inFlight = new InFlight();
+    const run: FlowRun<unknown, unknown> = this.#flow.start({
       durability: durable({ checkpoints, partition: this.#name, owner: member, leaseMs, lease, maxLostOwners }),
       resources: this.#resources,
       nodes: this.#nodes,
-      outbox: this.#outbox(),
+      outbox: this.#outbox(inFlight, () => run),
     }) as FlowRun<unknown, unknown>;
     const claims = this.#claimsOf(run);
     this.#claims = claims;
@@ -291,9 +298,11 @@ export class PartitionOwner {
       leaving.removeEventListener("abort", stop);
     }
     this.#isOpen = true;
+    this.#wasLost = false;
     this.#run = run;
     this.#boundAt = undefined;
-    this.#inFlight = run.stats().traces;
+    inFlight.begin(run.stats());
+    this.#inFlight = inFlight;
     const attaching = backend.wire.subscribe(ownerSubject(this.#name), (body) => this.#hear(run, body));
     const trimmer = new Trimmer(machine.scheduler, backend.intake, this.#name, () => run.intake.consumed());
     const lost = new AbortController();
@@ -309,6 +318,7 @@ export class PartitionOwner {
       this.#isOpen = false;
       attaching[Symbol.dispose]();
       await run.stop({ drainMs: lost.signal.aborted ? 0 : drainMs });
+      this.#wasLost = (await run.closed) !== undefined;
       this.#run = undefined;
       this.#pauses.end();
       await trimmer.flush();
@@ -338,15 +348,18 @@ export class PartitionOwner {
     };
     while (!signal.aborted) {
       // a question that is open for days must not keep others out
-      const free = maxInFlight - Math.max(0, this.#inFlight - Math.min(run.waiting, MOST_WAITING));
+      const free = maxInFlight - Math.max(0, this.#inFlight.size - Math.min(run.waiting, MOST_WAITING));
       const waitMs = isOld ? 0 : POLL_MS;
       const limit = { count: Math.max(1, Math.min(READ_COUNT, free)), bytes: READ_BYTES, waitMs, signal };
       const items = await Promise.race([
         backend.intake.read(this.#name, free > 0 ? read : this.#commandsAfter(read), limit),
-        free > 0 ? failed : Promise.race([failed, this.#room()]),
+        free > 0 ? failed : Promise.race([failed, this.#inFlight.room()]),
       ]);
       if (items === undefined) continue;
-      if (items.length === 0) isOld = false;
+      if (items.length === 0) {
+        isOld = false;
+        trimmer.tryAgain();
+      }
       for (const { lane, sequence } of items) read.set(lane, sequence);
       run.intake.expect(items);
       this.#take(serving, items, isOld).catch(fail);
@@ -361,13 +374,6 @@ export class PartitionOwner {
     );
   }
 
-  /** Waits until a trace has ended. */
-  #room(): Promise<undefined> {
-    return new Promise((resolve) => {
-      this.#wake = () => resolve(undefined);
-    });
-  }
-
   /** Takes items. A command for a trace whose message is among them, or was read before, comes after it. */
   async #take(serving: Serving, items: readonly Offered[], isOld: boolean): Promise<void> {
     const { run, commands, trimmer, accepting } = serving;
@@ -380,7 +386,7 @@ export class PartitionOwner {
       else if (command.kind === "call") calls.push({ item, command });
       else orders.push({ item, command });
     }
-    this.#inFlight += calls.length;
+    this.#inFlight.size += calls.length;
     const asked = calls.map(({ command }) => command);
     for (const command of asked) this.#taking.set(command, undefined);
     // calls of an earlier read go first, however long their look-up takes
@@ -493,7 +499,7 @@ export class PartitionOwner {
       this.#remember(keyOf(tenant, nonce));
     }
     await run.intake.consume({ lane, sequence });
-    this.#left();
+    this.#inFlight.left();
     if (refusal === undefined) return;
     const { error, revision } = refusal;
     this.#tell(inbox, { kind: "refused", tenant, id, nonce, error, stored: { key, revision } });
@@ -515,7 +521,7 @@ export class PartitionOwner {
     }
     if (final !== undefined || this.#ended.has(key) || this.#ended.has(keyOf(tenant, nonce))) {
       await run.intake.consume(position);
-      this.#left();
+      this.#inFlight.left();
       if (final?.kind === "outcome") this.#tell(inbox, toldOf(final, tenant, id));
       return;
     }
@@ -548,7 +554,7 @@ export class PartitionOwner {
           },
           () => {},
         );
-      if ((await accepting) === "known") this.#left();
+      if ((await accepting) === "known") this.#inFlight.left();
     } catch (error) {
       if (this.#isLost(error)) throw error;
       if (before === undefined) this.#accepted.delete(key);
@@ -586,7 +592,7 @@ export class PartitionOwner {
       whenResult: (run, tenant, id) => this.#whenResult(run, tenant, id),
       has: (run, tenant, id) => this.#has(run, tenant, id),
       answered: (tenant, id, token) => this.#pauses.drop(tenant, id, token),
-      retried: () => (this.#inFlight += 1),
+      retried: () => (this.#inFlight.size += 1),
       discarded: async (tenant, id) => {
         if (this.#bindings.isOn) await this.#bindings.forget(tenant, id);
       },
@@ -609,7 +615,7 @@ export class PartitionOwner {
   async #moveCall(run: FlowRun<unknown, unknown>, item: Offered, call: CallCommand, version: string): Promise<void> {
     await this.#move(item, call, version);
     await run.intake.consume({ lane: item.lane, sequence: item.sequence });
-    this.#left();
+    this.#inFlight.left();
   }
 
   /** Gives an item to the version that its id belongs to. */
@@ -657,41 +663,46 @@ export class PartitionOwner {
     }
   }
 
-  /** Counts a trace that is no longer in flight. */
-  #left(): void {
-    this.#inFlight = Math.max(0, this.#inFlight - 1);
-    this.#wake?.();
-  }
-
-  #outbox(): Outbox {
+  #outbox(inFlight: InFlight, runOf: () => FlowRun<unknown, unknown>): Outbox {
     return {
       deliver: async (outcome) => {
-        await this.#putOutcome(outcome);
-        this.#left();
+        await this.#putOutcome(outcome, outcome.status === "failed" ? undefined : runOf());
+        inFlight.left();
+      },
+      withdraw: async ({ tenant, traceId }) => {
+        const key = this.#keyOf(tenant, traceId);
+        await this.#removeFailure(runOf(), await this.#finalOf(key), key);
       },
       chunk: (chunk, { tenant, traceId }) => this.#tellChunk(chunk, tenant, traceId),
       pause: (ticket, { tenant, traceId }) => {
         this.#tellPause(ticket, tenant, traceId);
         // it rests from the end of this step on
-        this.#settings.machine.scheduler.nextTurn(() => this.#wake?.());
+        this.#settings.machine.scheduler.nextTurn(() => inFlight.wake());
       },
     };
   }
 
-  /** Stores an outcome and tells its callers. The first final result of an id wins. */
-  async #putOutcome(outcome: FinalOutcome): Promise<void> {
+  /**
+   * Stores an outcome and tells its callers. The first final result of an id wins.
+   *
+   * @param run - given for an outcome that comes after any failure of its trace: one that is stored gives way
+   */
+  async #putOutcome(outcome: FinalOutcome, run?: FlowRun<unknown, unknown>): Promise<void> {
     const { tenant, traceId: id } = outcome;
     const accepted = this.#accepted.get(keyOf(tenant, id));
     await accepted?.accepting;
     const text = writeOutcome(outcome);
     const body: ResultBody = { kind: "outcome", digest: accepted?.digest ?? "", outcome: text };
-    const key = { partition: this.#name, tenant, id };
+    const key = this.#keyOf(tenant, id);
     const keepMs = accepted?.keepMs ?? this.#settings.keepMs;
-    const put = await this.#results.add({ key, isFinal: true, body: toBytes(body), keepMs });
-    const final =
-      put === "superseded"
-        ? await finalOf<ResultBody>(this.#settings.backend.results, key)
-        : { ...body, revision: put };
+    const result: StoredResult = { key, isFinal: true, body: toBytes(body), keepMs };
+    let put = await this.#results.add(result);
+    let final = put === "superseded" ? await this.#finalOf(key) : { ...body, revision: put };
+    // the request that stored the failure may have come again since that was withdrawn
+    while (put === "superseded" && (await this.#removeFailure(run, final, key))) {
+      put = await this.#results.add(result);
+      final = put === "superseded" ? await this.#finalOf(key) : { ...body, revision: put };
+    }
     // their look-up may have missed it, and the run will not know the trace any more
     for (const call of this.#taking.keys()) if (call.tenant === tenant && call.id === id) this.#taking.set(call, final);
     if (final?.kind === "outcome")
@@ -700,6 +711,27 @@ export class PartitionOwner {
     this.#pauses.forget(tenant, id);
     this.#accepted.delete(keyOf(tenant, id));
     for (const resolve of this.#awaited.get(keyOf(tenant, id)) ?? []) resolve();
+  }
+
+  /** Removes the final result of a trace if that is a failure, which its retry replaces. Returns whether it was. */
+  async #removeFailure(
+    run: FlowRun<unknown, unknown> | undefined,
+    final: Kept<ResultBody> | undefined,
+    key: ResultKey,
+  ): Promise<boolean> {
+    if (run === undefined || final?.kind !== "outcome" || readOutcome(final.outcome).status !== "failed") return false;
+    // what this owner remembers of the trace may be old
+    await run.intake.confirm();
+    await this.#settings.backend.results.forget([{ key, revision: final.revision }]);
+    return true;
+  }
+
+  #finalOf(key: ResultKey): Promise<Kept<ResultBody> | undefined> {
+    return finalOf<ResultBody>(this.#settings.backend.results, key);
+  }
+
+  #keyOf(tenant: string, id: string): ResultKey {
+    return { partition: this.#name, tenant, id };
   }
 
   /** Notes that a trace with an id that its client has made has ended. */
@@ -731,7 +763,8 @@ export class PartitionOwner {
   async #has(run: FlowRun<unknown, unknown>, tenant: string, id: string): Promise<boolean> {
     if (this.#accepted.has(keyOf(tenant, id)) || (await run.recovery.has(id, { tenant }))) return true;
     const [result] = await this.#settings.backend.results.get([{ partition: this.#name, tenant, id }], "latest");
-    return result !== undefined;
+    if (result !== undefined) return true;
+    return inboxOf(id) === undefined && (await this.#bindings.hasEndedEarly({ tenant, id }));
   }
 
   /** Receives a client that wants to hear of a trace, which says so again every second, or a question. */

@@ -1,13 +1,4 @@
-import {
-  type Context,
-  create,
-  FlowError,
-  FlowErrorCode,
-  type Message,
-  node,
-  type StandIn,
-  type StreamChunk,
-} from "penguiflow";
+import { type Context, FlowError, FlowErrorCode, type Message, node, type StandIn, type StreamChunk } from "penguiflow";
 import type { FlowRef } from "../client/call.ts";
 import type { Client } from "../client/client.ts";
 import type { AnyFlow } from "./partition-owner.ts";
@@ -23,8 +14,6 @@ export interface Segment {
 
 /** Longest time for which the outcome of a segment is kept: until its home has taken it, in milliseconds. */
 const KEEP_MS = 3_600_000;
-/** Results of one message, at most. */
-const MAX_RESULTS = 100_000;
 /** Messages that wait at home for their segments; in fact, those of the traces that are in flight. */
 const CONCURRENCY = 100_000;
 
@@ -43,13 +32,6 @@ export function segmentsOf(flow: AnyFlow): readonly Segment[] {
       );
     return [{ name: `${flow.name}/${name}`, placement, node: placed }];
   });
-}
-
-/** Makes the flow that has a placed node alone, with its policy. */
-export function segmentFlow({ name, node: placed }: Segment, { logger, machine }: ClusterSettings): AnyFlow {
-  const { clock, scheduler, random } = machine;
-  const limits = { maxResults: MAX_RESULTS };
-  return create(placed.to(), { name, logger, limits, clock, scheduler, random }) as unknown as AnyFlow;
 }
 
 /**

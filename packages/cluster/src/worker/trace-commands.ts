@@ -1,15 +1,7 @@
 import { FlowError, FlowErrorCode, type FlowRun } from "penguiflow";
 import type { Offered, ResultKey, ResultRevision, StoredResult } from "penguiflow/adapter";
-import { readOutcome, readValue, writeError } from "penguiflow/durable";
-import {
-  type Answer,
-  type CommandRecord,
-  keyOf,
-  type ResultBody,
-  type Told,
-  type TraceCommand,
-  unfitIdOf,
-} from "../form/command.ts";
+import { readValue, writeError } from "penguiflow/durable";
+import { type Answer, type CommandRecord, keyOf, type Told, type TraceCommand, unfitIdOf } from "../form/command.ts";
 import { finalOf, readKept } from "../form/kept.ts";
 import { toBytes } from "../form/text.ts";
 import { ANSWER_MS, type PauseClaims, type TracePause } from "./pause-claims.ts";
@@ -153,17 +145,10 @@ export class TraceCommands {
         // carried out again after a crash, it is known by its place
         await run.signal(id, command.name, readValue(command.value), { tenant, sequence });
         return;
-      case "retryFailed": {
-        const result = await finalOf<ResultBody>(results, key);
-        // the result of a trace that was retried before and has completed stays
-        if (result?.kind === "outcome" && readOutcome(result.outcome).status === "failed") {
-          await run.intake.confirm();
-          await results.forget([{ key, revision: result.revision }]);
-        }
+      case "retryFailed":
         await run.recovery.retryFailed(id, { tenant });
         host.retried();
         return;
-      }
       case "find":
         if (!(await host.has(run, tenant, id))) throw unknownTrace(tenant, id);
         return;

@@ -10,6 +10,8 @@ export class Trimmer {
   #trimming: Promise<void> | undefined;
   /** Stored positions that are to be trimmed; `undefined` when they cannot be known any more. */
   #due: Promise<ReadonlyMap<number, number> | undefined> | undefined;
+  /** Positions up to which the last removal has failed. */
+  #failed: ReadonlyMap<number, number> | undefined;
 
   /** @param consumed - reads the stored positions, up to which items are removed */
   constructor(
@@ -28,14 +30,27 @@ export class Trimmer {
   trimSoon(): void {
     // read now, and not in a later turn, in which the run may have been stopped
     this.#due = this.#consumed().catch(() => undefined);
+    this.#begin();
+  }
+
+  /** Removes what could not be removed the last time: items that stay would be taken for waiting ones. */
+  tryAgain(): void {
+    if (this.#failed === undefined || this.#trimming !== undefined) return;
+    this.#due = Promise.resolve(this.#failed);
+    this.#begin();
+  }
+
+  /** Resolves once what was asked for was tried, twice if need be. */
+  async flush(): Promise<void> {
+    await this.#trimming;
+    this.tryAgain();
+    await this.#trimming;
+  }
+
+  #begin(): void {
     this.#trimming ??= new Promise((resolve) => {
       this.#scheduler.nextTurn(() => void this.#run().then(resolve));
     });
-  }
-
-  /** Resolves once what was asked for was tried. */
-  async flush(): Promise<void> {
-    await this.#trimming;
   }
 
   async #run(): Promise<void> {
@@ -43,8 +58,14 @@ export class Trimmer {
       const due = this.#due;
       this.#due = undefined;
       const upTo = await due;
-      // an item that is not removed now is removed with the next one; the positions keep it from being read again
-      if (upTo !== undefined) await this.#intake.trim(this.#partition, upTo).catch(() => {});
+      if (upTo === undefined) continue;
+      try {
+        await this.#intake.trim(this.#partition, upTo);
+        this.#failed = undefined;
+      } catch {
+        // removed later: the positions keep it from being read again
+        this.#failed = upTo;
+      }
     }
     this.#trimming = undefined;
   }

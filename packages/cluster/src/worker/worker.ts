@@ -1,4 +1,5 @@
 import { errorPayload, type StandIn } from "penguiflow";
+import { flowOfNode } from "penguiflow/adapter";
 import { Client } from "../client/client.ts";
 import { every } from "../form/machine.ts";
 import { type Deployment, indexOf, partitionNames } from "../form/place.ts";
@@ -18,7 +19,7 @@ import { healthOf, type WorkerHealth } from "./health.ts";
 import { Meter } from "./meter.ts";
 import { type AnyFlow, type Deployed, PartitionOwner } from "./partition-owner.ts";
 import { loopDelays } from "./recent.ts";
-import { homeNode, type Segment, segmentFlow, segmentsOf } from "./segments.ts";
+import { homeNode, type Segment, segmentsOf } from "./segments.ts";
 import type { RunningSettings, WorkerSettings } from "./settings.ts";
 import type { WorkerFlowStatus, WorkerStatus } from "./status.ts";
 import { WorkerLease } from "./worker-lease.ts";
@@ -158,7 +159,7 @@ export class Worker implements AsyncDisposable {
       throw new TypeError(
         `Cannot run "${name}": worker "${this.name}" runs placed nodes alone, and it offers none of its`,
       );
-    const added = offered.map((segment) => this.#group(segmentFlow(segment, this.#settings), version, resources, []));
+    const added = offered.map((one) => this.#group(flowOfNode(flow, one.node, one.name), version, resources, []));
     if (!isPlacedOnly) {
       const nodes = segments.map((segment) => homeNode(segment, version, this.#settings, this.#callingClient()));
       added.unshift(this.#group(flow, version, resources, nodes));
@@ -307,7 +308,7 @@ export class Worker implements AsyncDisposable {
     const { leaseMs, logger, machine } = this.#settings;
     const now = machine.clock.now();
     for (const [group, { name, placement, version }] of this.#needs) {
-      if (!this.#groups.has(group)) await this.#records.note(group, this.#deployment(name, version), []);
+      if (!this.#groups.has(group)) await this.#records.note(group, this.#deployment(name, version), [], []);
       // the assigner of many sees whether one is missing
       if (!this.#assigner.followsMembers) continue;
       if ([...this.#assigner.members.values()].some(({ runs }) => runs.includes(group))) {
@@ -329,8 +330,9 @@ export class Worker implements AsyncDisposable {
     const others = [...this.#assigner.members].flatMap(([member, { figures }]) =>
       member === this.name || figures[group] === undefined ? [] : [figures[group]],
     );
-    const own = { held, inFlight: inFlightOf(owners.values()) };
-    await this.#records.note(group, deployment, [own, ...others]);
+    const lost = [...owners].flatMap(([partition, { wasLost }]) => (wasLost ? [indexOf(partition)] : []));
+    const own = { held: held.filter((index) => !lost.includes(index)), inFlight: inFlightOf(owners.values()) };
+    await this.#records.note(group, deployment, [own, ...others], lost);
   }
 
   #card(): MemberCard {

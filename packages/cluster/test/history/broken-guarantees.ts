@@ -114,6 +114,23 @@ const rules: readonly Rule[] = [
     }
     return broken;
   },
+  function aRetryHasTheLastWord(history) {
+    const failed = new Set<string>();
+    const refused = new Set<string>();
+    for (const event of history.of("result").filter(isOfTrace)) {
+      const name = nameOf(event);
+      const isFailure = event.outcome.startsWith('{"status":"failed"');
+      const isCompleted = event.outcome.startsWith('{"status":"completed"');
+      if (event.answer === "superseded") {
+        if (isCompleted && failed.has(name)) refused.add(name);
+      } else if (isFailure) failed.add(name);
+      else {
+        failed.delete(name);
+        refused.delete(name);
+      }
+    }
+    return [...refused].map((name) => `Retry: ${name} has completed, and its failure before that is its result`);
+  },
   function allCallersAreToldTheSame(history) {
     const { retried } = history;
     return [...history.byTrace("told")].flatMap(([name, told]) => {

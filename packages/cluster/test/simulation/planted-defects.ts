@@ -5,6 +5,7 @@ import { Positions } from "../../../core/src/durable/store/positions.ts";
 import type { ClusterCallOptions } from "../../src/client/call.ts";
 import { Client } from "../../src/client/client.ts";
 import { IdBindings } from "../../src/worker/id-bindings.ts";
+import { InFlight } from "../../src/worker/in-flight.ts";
 import { PauseClaims } from "../../src/worker/pause-claims.ts";
 import { TraceCommands } from "../../src/worker/trace-commands.ts";
 import type { ServerDefect } from "./simulated-server.ts";
@@ -28,6 +29,7 @@ export const DEFECTS = [
   "budget kept from a placed node",
   "deadline kept from a placed node",
   "refusal told by the wire alone",
+  "outcomes of earlier owners not counted",
 ] as const;
 export type Defect = (typeof DEFECTS)[number];
 
@@ -86,6 +88,14 @@ const plants: Partial<Record<Defect, () => () => void>> = {
   },
   "budget kept from a placed node": replaceOfPlaced(({ budget: _, ...options }) => options),
   "deadline kept from a placed node": replaceOfPlaced(({ deadlineAt: _, ...options }) => options),
+  "outcomes of earlier owners not counted": () =>
+    replace(
+      InFlight.prototype,
+      "begin",
+      (sound) =>
+        ({ traces }) =>
+          sound({ traces, undeliveredOutcomes: 0 }),
+    ),
   "intake position not filtered": () => replace(Positions.prototype, "restore", () => () => {}),
   "command consumed before its effect is stored": () =>
     replace(TraceCommands.prototype, "obey", (sound) => async (run, item, command, accepted) => {

@@ -68,6 +68,8 @@ export interface World {
   readonly happens: Happens;
   /** Called at the beginning of each handler. */
   readonly handled: (machine: SimulatedMachine, node: string, trace: TraceName) => void;
+  /** Called when an order fails for good. */
+  readonly failing: (order: Order, traceId: string) => void;
   /** Receives what is broken. */
   readonly wrong: (what: string) => void;
   /** Ends the process in which a handler runs. */
@@ -151,7 +153,10 @@ export function simulatedFlow(
   });
   const ship = payloadNode({ name: "ship" }, async ([order, receipt]: [Order, Receipt], ctx): Promise<Receipt> => {
     begin("ship", order, ctx);
-    if (order.fails === "ship" && !world.isMended(order)) throw new Error(`No stock for ${ctx.traceId}`);
+    if (order.fails === "ship" && !world.isMended(order)) {
+      world.failing(order, ctx.traceId);
+      throw new Error(`No stock for ${ctx.traceId}`);
+    }
     return receipt;
   });
   return create(take.to(pick, pay), pick.to(both), pay.to(both), both.to(ask), ask.to(ship), {

@@ -139,6 +139,11 @@ export class SimulatedServer {
     return this.#epochs.get(`${name} ${partition}`);
   }
 
+  /** Whether a machine was the last to open a partition. */
+  isLatest(machine: SimulatedMachine, partition: string): boolean {
+    return this.epochOf(machine, partition) === this.#latest.get(partition)?.fencingToken;
+  }
+
   /** Cuts a machine off for a while. */
   cutOff(machine: SimulatedMachine, ms: number): void {
     if (machine.isCutOff) return;

@@ -10,6 +10,7 @@ export {
   requireOneOf,
   shown,
 } from "../foundation/options.ts";
+export { flowOfNode } from "../flow/flow.ts";
 export { summarize } from "../history/summarize.ts";
 export type { BackendFigures, ClusterBackend } from "../ports/cluster-backend.ts";
 export type { Intake, IntakeLimit, Offer, Offered } from "../ports/intake.ts";

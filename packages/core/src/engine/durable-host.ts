@@ -3,6 +3,7 @@ import type { Clock } from "../foundation/clock.ts";
 import type { Scheduler } from "../foundation/scheduler.ts";
 import type { TimerWheel } from "../foundation/timer-wheel.ts";
 import type { Logger } from "../events/logger.ts";
+import type { Outbox } from "../ports/outbox.ts";
 import type { Workshop } from "./compile-graph.ts";
 import type { Pausing } from "./context/pausing.ts";
 import type { Joining } from "./delivery/joining.ts";
@@ -31,6 +32,7 @@ export interface DurableHost {
     readonly logger: Logger;
     readonly homeScope: AsyncScope;
     readonly waitsForLease: boolean;
+    readonly outbox: Outbox | undefined;
     readonly emitErrorsToRookery: boolean;
     readonly limits: { readonly maxResults: number; readonly maxKeptLogs: number };
     readonly maxTraces: number;

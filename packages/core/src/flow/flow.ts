@@ -1,6 +1,6 @@
 import { withChannels } from "../events/diagnostics-channels.ts";
 import type { Middleware } from "../events/flow-event.ts";
-import { type Graph, withNodes } from "../graph/graph.ts";
+import { buildGraph, type Graph, withNodes } from "../graph/graph.ts";
 import type { PlaybookFlow } from "../graph/handler.ts";
 import type { FlowNode } from "../graph/node.ts";
 import type { ModelRegistry } from "../graph/model-registry.ts";
@@ -33,6 +33,23 @@ export interface RunSettings {
 /** A node of any types, in place of another one. */
 export type StandIn = FlowNode<string, never, unknown, never, boolean>;
 
+let partOf: (flow: FlowRun<never, unknown>, node: StandIn, name: string) => Flow<never, unknown>;
+
+/**
+ * Makes a flow of a node of another flow alone, under a name of its own. It has the options of the other one, its
+ * observers, stores and instrument among them, and leaves to it what is about whole traces: `maxTraces`, `closeLog`,
+ * `durability`, and the bound on kept results. The compiler cannot see its types: the call states them.
+ *
+ * @throws TypeError for a run that is no flow
+ */
+export function flowOfNode<Input = never, Result = unknown, Resources = unknown>(
+  flow: FlowRun<never, unknown>,
+  node: StandIn,
+  name: string,
+): Flow<Input, Result, Resources> {
+  return partOf(flow, node, name) as unknown as Flow<Input, Result, Resources>;
+}
+
 /** A flow whose handlers need no resources: its `run` takes no options. */
 export type Runnable<Resources> = unknown extends Resources ? unknown : RunNeeds<Resources>;
 
@@ -53,6 +70,16 @@ export class Flow<in Input, out Result, Resources = unknown, out Entries extends
   implements PlaybookFlow<Input, Result>
 {
   declare readonly "~resources"?: (resources: Resources) => void;
+  static {
+    partOf = (flow, node, name) => {
+      if (!(flow instanceof Flow)) throw new TypeError(`Cannot make "${name}" of a run: it needs a flow`);
+      const options: ResolvedOptions = flow.#options;
+      const whole = { maxTraces: 0, closeLog: undefined, durability: undefined };
+      const limits = { ...options.limits, maxResults: Number.MAX_SAFE_INTEGER };
+      const own = { name, limits, middlewares: flow.#middlewares };
+      return new Flow(buildGraph(node.to().pairs, false), { ...options, ...whole, ...own });
+    };
+  }
   readonly #options: ResolvedOptions;
   readonly #middlewares: Middleware[];
   readonly #running: Running;

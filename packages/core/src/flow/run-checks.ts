@@ -35,13 +35,13 @@ function requireStandIns(method: string, graph: Graph, flow: string, nodes: unkn
 }
 
 function requireOutbox(method: string, outbox: unknown): void {
-  const { deliver, chunk, pause } = (outbox ?? {}) as Readonly<Record<string, unknown>>;
+  const { deliver, withdraw, chunk, pause } = (outbox ?? {}) as Readonly<Record<string, unknown>>;
   const isOutbox =
     typeof deliver === "function" &&
-    [chunk, pause].every((receive) => receive === undefined || typeof receive === "function");
+    [withdraw, chunk, pause].every((receive) => receive === undefined || typeof receive === "function");
   if (!isOutbox)
     throw new TypeError(
-      `Option "outbox" of ${method} must be { deliver, chunk?, pause? }, all of them functions: got ${shown(outbox)}`,
+      `Option "outbox" of ${method} must be { deliver, withdraw?, chunk?, pause? }, all of them functions: got ${shown(outbox)}`,
     );
 }
 

@@ -17,6 +17,11 @@ export interface Outbox {
    * delivered again when the promise rejects, and after a restart.
    */
   deliver(outcome: FinalOutcome): Promise<void>;
+  /**
+   * Gives up the outcome of a failed trace that is tried again. Called once it is delivered, before the trace goes on,
+   * which waits until the promise resolves. When it rejects, the trace stays failed.
+   */
+  withdraw?(trace: TracePlace): Promise<void>;
   /** Takes a chunk, in the order of its stream. A restart starts the streams of unfinished handlers again. */
   chunk?(chunk: StreamChunk, trace: TracePlace): void;
   /**

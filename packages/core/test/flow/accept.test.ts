@@ -6,6 +6,7 @@ import {
   type FlowEvent,
   type Logger,
   MemoryCheckpointStore,
+  type Outbox,
   payloadNode,
   type PauseTicket,
   type StreamChunk,
@@ -338,6 +339,42 @@ describe("an item of an intake", () => {
     await run.stop();
   });
 
+  test("that is looked up is not overtaken by one behind it that needs no look-up", async () => {
+    const clock = new TestClock();
+    const store = new MemoryCheckpointStore({ clock });
+    const looked = gate();
+    const checkpoints: CheckpointStore = {
+      async open(request) {
+        const partition = await store.open(request);
+        return wrapPartition(partition, {
+          async *read(filter) {
+            if (filter?.traceIds?.includes("first") === true) await looked.passed;
+            yield* partition.read(filter);
+          },
+        });
+      },
+    };
+    const into = outbox();
+    const flow = create(worker().to(), { name: "orders", clock, logger: SILENT });
+    const durability = durable({ checkpoints, partition: "p-0", unloadAfterMs: 1 });
+    await using run = flow.start({ durability, outbox: into });
+    await run.ready();
+    const asked = await run.outcome("ask", { traceId: "rests in the store" });
+    if (asked.status !== "paused") throw new Error(`Expected "paused", got "${asked.status}"`);
+    for (let tries = 0; tries < 10; tries += 1) await clock.advance(10);
+    const first = run.intake.accept("double", { id: "first", consumed: at(1) });
+    await settle();
+    // no unloaded trace is left that the next item could be of
+    await run.pauses.answer(asked.pauses[0]!.token, "yes");
+    const second = run.intake.accept("double", { id: "second", consumed: at(2) });
+    await settle();
+    expect(into.told()).toEqual([]);
+    looked.open();
+    expect(await Promise.all([first, second])).toEqual(["accepted", "accepted"]);
+    await settle();
+    expect(into.told()).toEqual(["first completed", "second completed"]);
+  });
+
   test("waits while too many of its lane are behind one that waits, and the one they wait for does not", async () => {
     const checkpoints = new MemoryCheckpointStore();
     const into = outbox();
@@ -523,7 +560,7 @@ describe("an item of an intake", () => {
     const wrong = run.intake.accept("double", { id: "a", consumed: { lane: -1, sequence: 1 } });
     expect(String(await rejection(wrong))).toMatch('Option "lane" must be a whole number of 0 or more: got -1');
     expect(() => flow.start({ outbox: { deliver: "here" } as never })).toThrow(
-      'Option "outbox" of start must be { deliver, chunk?, pause? }, all of them functions: got an object',
+      'Option "outbox" of start must be { deliver, withdraw?, chunk?, pause? }, all of them functions: got an object',
     );
     await run.stop();
   });
@@ -583,6 +620,59 @@ describe("an outbox", () => {
     await clock.advance(10);
     expect(last.told()).toEqual(["failed failed"]);
     await passing(clock, third.stop(), 5);
+  });
+
+  test("gives up the outcome of a failed trace once it has taken it, before the retry begins", async () => {
+    const order: string[] = [];
+    const taken = gate();
+    const work = payloadNode("work", async (_: string, ctx): Promise<string> => {
+      order.push(`called ${ctx.traceId}`);
+      if (order.length === 1) throw new Error("it broke");
+      return "mended";
+    });
+    const flow = create(work.to(), { name: "orders", logger: SILENT });
+    let refusals = 1;
+    const into: Outbox = {
+      async deliver({ traceId, status }) {
+        await taken.passed;
+        order.push(`told ${traceId} ${status}`);
+      },
+      async withdraw({ traceId, tenant }) {
+        refusals -= 1;
+        if (refusals >= 0) throw new Error("the results are away");
+        order.push(`withdrawn ${traceId} ${tenant}`);
+      },
+    };
+    const durability = durable({ checkpoints: new MemoryCheckpointStore(), partition: "p-0" });
+    await using run = flow.start({ durability, outbox: into });
+    await run.intake.accept("go", { id: "a", consumed: at(1) });
+    await settle();
+    const refused = rejection(run.recovery.retryFailed("a"));
+    await settle();
+    expect(order).toEqual(["called a"]);
+    taken.open();
+    expect(await refused).toMatchObject({ message: "the results are away" });
+    await run.recovery.retryFailed("a");
+    await settle();
+    expect(order).toEqual(["called a", "told a failed", "withdrawn a default", "called a", "told a completed"]);
+  });
+
+  test("is not waited for by a retry once the run is stopped", async () => {
+    const checkpoints = new MemoryCheckpointStore();
+    const closed = outbox();
+    closed.refuse(Number.POSITIVE_INFINITY);
+    const run = started(checkpoints, closed);
+    await run.intake.accept("fail", { id: "a", consumed: at(1) });
+    await settle();
+    const retried = rejection(run.recovery.retryFailed("a"));
+    await settle();
+    await run.stop();
+    expect(await retried).toMatchObject({ code: "FLOW_STOPPED", traceId: "a" });
+    const open = outbox();
+    await using again = started(checkpoints, open);
+    await again.ready();
+    await settle();
+    expect(open.told()).toEqual(["a failed"]);
   });
 
   test("keeps the outcome of a failed trace that can no longer be retried", async () => {

@@ -131,6 +131,19 @@ test("a flow under the clock keeps one timer of it, whatever waits", async () =>
   expect(clock.timers).toBe(0);
 });
 
+test("the clock says how long it is until the next timer, which may be overdue", async () => {
+  const clock = new TestClock();
+  expect(clock.nextInMs).toBeUndefined();
+  clock.setTimer(() => {}, 300);
+  const cancel = clock.setTimer(() => {}, 100);
+  await clock.advance(40);
+  expect(clock.nextInMs).toBe(60);
+  cancel();
+  expect(clock.nextInMs).toBe(260);
+  clock.skip(1_000);
+  expect(clock.nextInMs).toBe(0);
+});
+
 test("settle resolves when promises have gone as far as they can", async () => {
   let steps = 0;
   void (async () => {

@@ -108,6 +108,9 @@ export class FailedTraces {
     for (const run of this.#runsOf(traceId, tenant)) {
       const turn = await this.#turnOf(run, tenant);
       try {
+        const { outbox } = engine.options;
+        if (outbox !== undefined)
+          await engine.outcomes.withdraw(outbox, { traceId, tenant }, this.#failed.get(run)?.trace?.sink);
         const before = this.#failed.get(run)?.trace?.lasting;
         const entry = this.#take(run);
         // it was retried or discarded meanwhile
@@ -183,7 +186,7 @@ export class FailedTraces {
     if (trace.lasting !== null) trace.lasting.log = undefined;
     trace.more.given = undefined;
     engine.rookery.withdraw(trace);
-    engine.outcomes.withdraw(trace);
+    engine.outcomes.forget(trace);
     return now;
   }
 

@@ -1,5 +1,5 @@
 import type { AsyncScope } from "../../foundation/async-scope.ts";
-import { errorPayload } from "../../foundation/flow-error.ts";
+import { errorPayload, FlowError, FlowErrorCode } from "../../foundation/flow-error.ts";
 import type { TimerWheel } from "../../foundation/timer-wheel.ts";
 import type { Logger } from "../../events/logger.ts";
 import type { FinalOutcome, Outcome, PauseTicket } from "../../message/outcome.ts";
@@ -53,7 +53,7 @@ export class OutcomeDelivery {
   readonly #early = new Map<number, Set<OutboxSink>>();
   /** Number of undelivered outcomes. */
   size = 0;
-  /** Accepts that wait for room, in order. */
+  /** Accepts that wait for room, in order, and retries that wait for the delivery of an outcome. */
   #waiting: (() => void)[] = [];
   /** Items that are being taken, by trace id. */
   readonly #taking = new Map<string, Set<TakenItem>>();
@@ -117,6 +117,7 @@ export class OutcomeDelivery {
   keep(sink: OutboxSink, outcome: FinalOutcome): void {
     const { id } = sink.trace as Trace;
     sink.outcome = outcome;
+    sink.isUndelivered = true;
     const kept = this.#kept.get(id) ?? new Set();
     this.#kept.set(id, kept.add(sink));
     this.size += 1;
@@ -125,11 +126,31 @@ export class OutcomeDelivery {
     });
   }
 
-  /** Forgets the outcome of a failed trace that is retried. */
-  withdraw({ sink }: Trace): void {
+  /**
+   * Has the outbox give up the outcome of a failed trace that is to be retried, once it is delivered: delivered later, it
+   * would be taken for that of the retry.
+   *
+   * @throws FlowError `FLOW_STOPPED`; what the outbox throws
+   */
+  async withdraw(outbox: Outbox, { traceId, tenant }: TraceKey, sink: TraceSink | undefined): Promise<void> {
+    const isEarly = (): boolean => sink instanceof OutboxSink && sink.isUndelivered;
+    while (isEarly()) {
+      if (this.#engine.isEnding)
+        throw new FlowError({
+          code: FlowErrorCode.FLOW_STOPPED,
+          message: `Cannot retry trace "${traceId}": its outcome was not delivered before the run was stopped`,
+          traceId,
+          tenant,
+        });
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    await this.#engine.options.homeScope.runInAsyncScope(() => outbox.withdraw?.({ traceId, tenant }), undefined);
+  }
+
+  /** Forgets the delivered outcome of a failed trace that is retried, should a position of it not be recorded yet. */
+  forget({ sink }: Trace): void {
     if (!(sink instanceof OutboxSink) || sink.outcome === undefined) return;
-    const wasDelivered = sink.positions.some(({ lane }) => this.#early.get(lane)?.delete(sink));
-    if (!wasDelivered) this.#leave();
+    for (const { lane } of sink.positions) this.#early.get(lane)?.delete(sink);
     this.#forget(sink);
   }
 
@@ -142,7 +163,7 @@ export class OutcomeDelivery {
   async deliver(sink: OutboxSink, outcome: FinalOutcome, retryMs: number): Promise<void> {
     const { durable, options, timers } = this.#engine;
     const { outbox, homeScope, logger, name } = options;
-    if (outbox === undefined || sink.outcome !== outcome || durable?.isClosing !== false) return;
+    if (outbox === undefined || durable?.isClosing !== false) return;
     try {
       await homeScope.runInAsyncScope(() => outbox.deliver(outcome), undefined);
     } catch (error) {
@@ -153,14 +174,15 @@ export class OutcomeDelivery {
       timers.after(retryMs, () => void this.deliver(sink, outcome, Math.min(2 * retryMs, LONGEST_RETRY_MS)));
       return;
     }
-    // it may have been retried meanwhile
-    if (sink.outcome === outcome) this.acknowledge(sink);
+    this.acknowledge(sink);
   }
 
   /** Notes that an outcome is delivered, and removes it once its positions are recorded. */
   acknowledge(sink: OutboxSink): void {
+    sink.isUndelivered = false;
     this.#removeOnceRecorded(sink);
-    this.#leave();
+    this.size -= 1;
+    this.#goOn();
     this.#engine.outcomeDelivered();
   }
 
@@ -202,12 +224,6 @@ export class OutcomeDelivery {
     if (kept?.size === 0) this.#kept.delete(id);
   }
 
-  /** Notes that an outcome is delivered, or withdrawn before that. */
-  #leave(): void {
-    this.size -= 1;
-    this.#goOn();
-  }
-
   #goOn(): void {
     for (const goOn of this.#waiting.splice(0)) goOn();
   }
@@ -219,6 +235,8 @@ export class OutboxSink implements TraceSink {
   trace: Trace | undefined;
   /** Outcome that is not removed yet. */
   outcome: FinalOutcome | undefined;
+  /** Whether it has an outcome that the outbox has not taken. */
+  isUndelivered = false;
   /** Whether the checkpoint keeps the trace for a later run, although it has ended in this one. */
   isParked = false;
   /** Positions of the items that the trace was accepted from: one, and those that found its id known. */

@@ -54,6 +54,12 @@ export class TestClock implements Clock {
     return this.#pending.size;
   }
 
+  /** Milliseconds until the next timer is due; `undefined` when none is set. */
+  get nextInMs(): number | undefined {
+    const next = this.#next();
+    return next && Math.max(0, next.dueAt - this.#now);
+  }
+
   /**
    * Advances to the next timer and runs it, without waiting for its consequences. Does nothing when no timer is set.
    */

@@ -6,6 +6,8 @@ import { TestClock } from "../kit/test-clock.ts";
 const STEP_LIMIT = 200_000;
 /** Moves that weigh as much as the next timer. */
 const CROWD = 8;
+/** Milliseconds by which time may pass while something is left to do: it takes less than that. */
+const FAR_MS = 10_000;
 
 /**
  * Draws the next event from a seeded random source: a ready task, a move from outside of the flow, the next turn, or
@@ -50,17 +52,26 @@ export class SeededSchedule implements Scheduler {
         { weight: this.#tasks.length > 0 ? 6 : 0, act: () => this.#takeOne(this.#tasks)() },
         { weight: weightOf(this.#moves.length), act: () => this.#takeOne(this.#moves)() },
         { weight: this.#turns.length > 0 ? 2 : 0, act: () => this.#nextTurn() },
-        { weight: this.clock.timers > 0 ? 1 : 0, act: () => this.#passTime() },
+        { weight: this.#mayPassTime ? 1 : 0, act: () => this.#passTime() },
       ];
       let choice = this.#random() * kinds.reduce((sum, { weight }) => sum + weight, 0);
       const chosen = kinds.find(({ weight }) => (choice -= weight) < 0);
-      if (chosen === undefined || (this.#tasks.length + this.#moves.length + this.#turns.length === 0 && isOver()))
-        return true;
+      if (chosen === undefined || (!this.#hasWork && isOver())) return true;
       chosen.act();
       // sometimes several events occur before any of them is noticed
       if (this.#tasks.length > 0 && this.#random() < 0.3) this.#takeOne(this.#tasks)();
     }
     return false;
+  }
+
+  /** Whether something is left to do that needs no time to pass. */
+  get #hasWork(): boolean {
+    return this.#tasks.length + this.#moves.length + this.#turns.length > 0;
+  }
+
+  get #mayPassTime(): boolean {
+    const { nextInMs } = this.clock;
+    return nextInMs !== undefined && (nextInMs <= FAR_MS || !this.#hasWork);
   }
 
   #nextTurn(): void {
