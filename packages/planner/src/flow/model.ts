@@ -1,10 +1,19 @@
-import { type Context, type FlowError, FlowErrorCode, type Message, node, type Reservation } from "penguiflow";
+import {
+  type Context,
+  type FlowError,
+  FlowErrorCode,
+  type Message,
+  node,
+  type Reservation,
+  transient,
+} from "penguiflow";
 import { ModelError } from "../model/model-error.ts";
 import type { ModelTurn } from "../model/model-turn.ts";
+import type { HideArguments } from "../model/watch-model.ts";
 import type { PlanBudget } from "../plan/budget.ts";
 import type { Ending, Entry, EntryInit } from "../plan/entry.ts";
 import type { Call, Loop, Recorded, Turned } from "../plan/loop-state.ts";
-import type { PromptPart } from "../plan/log-item.ts";
+import type { PromptPart, TurnPart } from "../plan/log-item.ts";
 import { verdictOf } from "../plan/verdict.ts";
 import { type Heard, heardSince } from "./background.ts";
 import { partsOf, textOf } from "./begin.ts";
@@ -124,15 +133,31 @@ function nextOf(
   parts: PlannerParts,
   ctx: Context,
   loop: Loop,
-  { turn, screened }: Said,
+  said: Said,
   which: keyof PlanBudget | undefined,
 ): Turned | Call {
+  const { turn, screened, hide } = said;
   if (which !== undefined) {
     const text = shownText(turn, screened);
     return { loop, end: { status: "exhausted", which, ...(text !== "" && { text }) } };
   }
-  if (screened !== undefined) return { loop, screened };
-  return straightCall(parts, ctx, loop, turn.parts) ?? { loop };
+  const straight = screened === undefined ? straightCall(parts, ctx, loop, said) : undefined;
+  if (straight !== undefined) return straight;
+  if (screened === undefined && hide === undefined) return { loop };
+  const masked = hide === undefined ? {} : inputsOf(turn.parts, hide);
+  return {
+    loop,
+    ...(screened !== undefined && { screened }),
+    ...(Object.keys(masked).length > 0 && { unmasked: transient(masked) }),
+  };
+}
+
+/** Returns the arguments that the log has masked, as the model wrote them, by call. */
+function inputsOf(parts: readonly TurnPart[], hide: HideArguments): Record<string, string> {
+  const inputs: Record<string, string> = {};
+  for (const part of parts)
+    if (part.type === "call" && hide(part.tool, part.input) !== part.input) inputs[part.callId] = part.input;
+  return inputs;
 }
 
 /** Returns the text of a turn in steps and events: what the policies let pass. The model sees its own, in `parts`. */
@@ -156,11 +181,12 @@ function recordTurn(ctx: Context, said: Said, took: Took, told: readonly Entry[]
 }
 
 function turnEntry(
-  { turn, screened, model: { modelId: model, provider } }: Said,
+  { turn, screened, hide, model: { modelId: model, provider } }: Said,
   { at, step, ms }: Took,
   attempt: number,
 ): Entry {
-  const { parts, finish, problem, tokensIn, tokensOut, costUsd } = turn;
+  const { finish, problem, tokensIn, tokensOut, costUsd } = turn;
+  const parts = hide === undefined ? turn.parts : turn.parts.map((part) => maskedPart(part, hide));
   const text = shownText(turn, screened);
   const tokens = tokensIn + tokensOut;
   const entry: Entry = {
@@ -180,6 +206,10 @@ function turnEntry(
     attempt,
   };
   return problem === undefined ? entry : { ...entry, problem };
+}
+
+function maskedPart(part: TurnPart, hide: HideArguments): TurnPart {
+  return part.type === "call" ? { ...part, input: hide(part.tool, part.input) } : part;
 }
 
 function loopOf(payload: Given): Loop {
