@@ -13,7 +13,7 @@ type Marked = Pick<Tool, "secrets">;
 /** Returns arguments with a text in place of those that are secret; the same ones if none is among them. */
 export function maskedArgs({ secrets = [] }: Marked, args: Json): Json {
   if (secrets.length === 0) return args;
-  // what does not have the names of arguments may be one of them
+  // something else than named arguments may be one of them
   if (!isRecord(args)) return SECRET;
   const found = secrets.filter((name) => Object.hasOwn(args, name));
   return found.length === 0 ? args : { ...args, ...Object.fromEntries(found.map((name) => [name, SECRET])) };
@@ -44,7 +44,7 @@ export function textsOfArgs({ secrets = [] }: Marked, args: Json): readonly stri
   return secretsOf(isRecord(args) ? secrets.map((name) => args[name]) : secrets.length > 0 ? args : undefined);
 }
 
-/** Returns why a person may not give arguments in place of others: nobody but the model sets those that are secret. */
+/** Returns why a person may not give arguments in place of others: the model alone sets those that are secret. */
 export function editProblem(secrets: readonly string[] = [], edited: Json, before: Json): string | undefined {
   const valueOf = (args: Json, name: string): Json | undefined => (isRecord(args) ? args[name] : undefined);
   const name = secrets.find((each) => valueOf(edited, each) !== valueOf(before, each));

@@ -36,7 +36,7 @@ export interface ToolSource {
    * Calls `told` when its tools may be others than before, until the returned function is called. Runs need no telling:
    * each model call has the tools of `list` at its begin.
    *
-   * @defaultValue nobody is told
+   * @defaultValue it does not tell
    */
   onChange?(told: () => void): () => void;
   /** Ends its connections; the next use of it opens others. @defaultValue it has none */

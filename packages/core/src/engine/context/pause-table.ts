@@ -92,10 +92,11 @@ export class PauseTable {
     engine.durable?.requireFit(value, "the answer to a pause", pause.node);
     pause.answer = { value };
     disarm(pause);
-    pause.refuse = (error) => {
+    const reopened = (error: unknown): void => {
       lasting.watchers = lasting.watchers.filter((watcher) => watcher !== told);
       refuse(error);
     };
+    pause.refuse = reopened;
     lasting.watchers.push(told);
     this.#resting.stir(trace);
     engine.ledger.changed(trace);

@@ -82,7 +82,8 @@ export class Committing {
     const { extras } = attempt;
     if (extras !== null && extras.unsentChunks > 0) {
       // the streamed chunks precede the returned value: sending now would overtake the blocked ones
-      extras.onChunksSent = () => this.#sendOn(attempt, sent, edges);
+      const onChunksSent = (): void => this.#sendOn(attempt, sent, edges);
+      extras.onChunksSent = onChunksSent;
       return;
     }
     this.#sendOn(attempt, sent, edges);
