@@ -55,7 +55,7 @@ export function modelNode(parts: PlannerParts): LoopNode {
     const which = typeof taken === "string" ? taken : undefined;
     if (which !== undefined && onExhausted === "stop") return { loop, end: { status: "exhausted", which } };
     const read = await ctx.log.read<Entry>();
-    const told = toldOf(late, heard, clock.epochNow(), step - 1);
+    const told = toldOf(parts, late, heard, step - 1);
     const entries = told === undefined ? read : [...read, ...told];
     const startedAt = clock.now();
     const isLast = which !== undefined;
@@ -118,8 +118,14 @@ async function shown(
 }
 
 /** Returns the entries of what the model is told with its next call, if there is something. */
-function toldOf(late: Heard | undefined, { said }: Steered, at: number, step: number): readonly Entry[] | undefined {
+function toldOf(
+  { clock }: PlannerParts,
+  late: Heard | undefined,
+  { said }: Steered,
+  step: number,
+): readonly Entry[] | undefined {
   if (late === undefined && said.length === 0) return undefined;
+  const at = clock.epochNow();
   return [...(late?.told ?? []), ...said].map((one): Entry => ({ ...one, at, step }));
 }
 

@@ -132,7 +132,7 @@ export class Committing {
     ledger.committed(attempt, lasting?.log === undefined ? 0 : this.#engine.logs.committed(attempt));
     if (lasting !== null) {
       this.#engine.pausing.committed(attempt);
-      if (lasting.effects.size > 0) this.#engine.effects.committed(attempt);
+      if (lasting.effectCount > 0) this.#engine.effects.committed(attempt);
       if (lasting.calls !== undefined) this.#engine.playbooks.committed(attempt);
     }
     slots.leave(attempt);

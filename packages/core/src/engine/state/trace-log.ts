@@ -16,6 +16,12 @@ interface PendingItems extends LogItems {
   readonly text: string | undefined;
 }
 
+/** Items of one attempt that has not committed, by position. */
+interface Pending {
+  readonly by: Writer;
+  readonly rows: PendingItems[];
+}
+
 /** Items in stored form. */
 interface StoredItems {
   readonly at: number;
@@ -46,8 +52,8 @@ export class TraceLog {
   #items: unknown[] = [];
   /** Number of positions without an item among them. */
   #gaps = 0;
-  /** Items by writer, each writer's by position. */
-  readonly #pending = new Map<Writer, PendingItems[]>();
+  /** Items by writer. Few write at once, and a map would be written anew with each. */
+  #pending: Pending[] = [];
   /** Committed items that no batch contains yet, in a durable flow. */
   #unstored: StoredItems[] | undefined;
 
@@ -66,7 +72,7 @@ export class TraceLog {
   get end(): number {
     this.#undo();
     let end = this.length;
-    for (const rows of this.#pending.values()) end = Math.max(end, endOf(rows.at(-1) as PendingItems));
+    for (const { rows } of this.#pending) end = Math.max(end, endOf(rows.at(-1) as PendingItems));
     return end;
   }
 
@@ -79,23 +85,23 @@ export class TraceLog {
   /** Adds items of a running attempt; returns the position after them. */
   add(by: Writer, items: readonly unknown[], text: string | undefined): number {
     const at = this.end;
-    const rows = this.#pending.get(by);
-    if (rows === undefined) this.#pending.set(by, [{ at, items, text }]);
-    else rows.push({ at, items, text });
+    const own = this.#pending.find((one) => one.by === by);
+    if (own === undefined) this.#pending.push({ by, rows: [{ at, items, text }] });
+    else own.rows.push({ at, items, text });
     return at + items.length;
   }
 
   /** Commits the items of an attempt, and returns them. */
   commit(by: Writer): readonly LogItems[] {
-    const rows = this.#pending.get(by);
-    if (rows === undefined) return NONE;
+    const place = this.#pending.findIndex((one) => one.by === by);
+    if (place === -1) return NONE;
+    const [{ rows }] = this.#pending.splice(place, 1) as [Pending];
     for (const row of rows) {
       const { at, text } = row;
       this.#put(row);
       if (text !== undefined) (this.#unstored ??= []).push({ at, text });
       this.length = Math.max(this.length, endOf(row));
     }
-    this.#pending.delete(by);
     return rows;
   }
 
@@ -123,9 +129,9 @@ export class TraceLog {
   /** Returns the committed items before a position, and those of `by` itself, in order. */
   view(upTo: number, by?: Writer): unknown[] {
     this.#undo();
-    const own = by && this.#pending.get(by);
+    const own = this.#pending.find((one) => one.by === by);
     if (own === undefined && this.#gaps === 0) return this.#items.slice(0, Math.max(0, upTo - this.#from));
-    const rows = [...this.committed, ...(own ?? NONE)].sort((one, other) => one.at - other.at);
+    const rows = [...this.committed, ...(own?.rows ?? NONE)].sort((one, other) => one.at - other.at);
     const found: unknown[] = [];
     for (const { at, items } of rows)
       for (let index = 0; index < items.length && at + index < upTo; index += 1) found.push(items[index]);
@@ -134,8 +140,7 @@ export class TraceLog {
 
   /** Drops the items of attempts that are over. */
   #undo(): void {
-    if (this.#pending.size === 0) return;
-    for (const by of this.#pending.keys()) if (by.isOver) this.#pending.delete(by);
+    if (this.#pending.some(({ by }) => by.isOver)) this.#pending = this.#pending.filter(({ by }) => !by.isOver);
   }
 
   #put({ at, items }: LogItems): void {
