@@ -7,6 +7,7 @@ import {
   type ListRequest,
   NothingDone,
   searchable,
+  type Tool,
   tool,
   toolsFrom,
   type ToolSource,
@@ -267,7 +268,7 @@ describe("sources", () => {
   /** A source whose list changes when it is told to. */
   function changing(name: string) {
     const listeners = new Set<() => void>();
-    let tools = [reads("one")];
+    let tools: readonly Tool[] = [reads("one")];
     const source: ToolSource = {
       name,
       list: async () => tools,

@@ -34,6 +34,8 @@ test.each([
     },
   ],
 ] as const)("a trace with %s does not outlive collections of young objects", async (_, policy, handler) => {
-  const flow = running(create(payloadNode({ name: "wait", policy }, handler as (text: string) => Promise<string>).to()));
+  const flow = running(
+    create(payloadNode({ name: "wait", policy }, handler as (text: string) => Promise<string>).to()),
+  );
   expect(await bytesLeft(() => flow.call("penguins"))).toBeLessThan(400);
 });

@@ -145,7 +145,7 @@ export class TraceLog {
 
   #put({ at, items }: LogItems): void {
     const mine = this.#items;
-    for (let place = at - this.#from; mine.length < place; this.#gaps += 1) mine.push(EMPTY);
+    for (; mine.length < at - this.#from; this.#gaps += 1) mine.push(EMPTY);
     for (let index = 0; index < items.length; index += 1) {
       const place = at - this.#from + index;
       if (place === mine.length) mine.push(items[index]);

@@ -61,10 +61,11 @@ describe("a view of a log", () => {
     log.add(one, ["c"], undefined);
     log.commit(one);
     expect([log.view(99), log.end]).toEqual([["c"], 3]);
-    log.fill([
+    const stored = [
       { at: 0, items: ["a", "b"] },
       { at: 2, items: ["c as stored"] },
-    ]);
+    ];
+    log.fill(stored);
     expect([log.view(99), log.view(1), log.committed]).toEqual([
       ["a", "b", "c"],
       ["a"],
