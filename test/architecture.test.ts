@@ -125,6 +125,15 @@ const writesNoState = each((source) =>
       ),
 );
 
+/** A function literal that is assigned to a property, which V8 allocates among the objects that live long. */
+const longLived = /\.#?\w+ (?:\?\?|&&|\|\|)?= (?:async )?(?:function\b|(?:\([^()]*\)|\w+)(?:: [^=;\n]+)? =>)/g;
+
+const keepsTracesYoung = each(({ text }) =>
+  [...text.matchAll(longLived)].map(
+    ([found]) => `Cannot assign a function in "${found.trim()}": name it first, or pass it as an argument`,
+  ),
+);
+
 const standsAlone = each((source) =>
   importsOf(source)
     .filter((specifier) => !specifier.startsWith("."))
@@ -321,6 +330,12 @@ const rules: ReadonlyArray<
     knowsNoEngine,
     core,
     [{ file: "packages/core/src/engine/loop/a.ts", text: 'import type { Engine } from "../engine.ts";' }],
+  ],
+  [
+    "no function is assigned to a property where it is written: what it knows would outlive young collections",
+    keepsTracesYoung,
+    [...core, ...load("packages/planner/src/**/*.ts")],
+    [{ file: own, text: "attempt.onReturned ??= (result): void => this.#goOn(result);" }],
   ],
   [
     "only the records of the engine write their fields",

@@ -17,6 +17,8 @@ import { jsonOf, plainOutput, toolOutputOf } from "./tool-output.ts";
 /** Settings of one tool that differ from the defaults. */
 export interface AiToolSettings {
   readonly effects?: Effects | undefined;
+  /** Names of arguments that are neither stored nor shown, as `secrets` of a planner's tool. @defaultValue none */
+  readonly secrets?: readonly string[] | undefined;
   /** @defaultValue the tool's own `needsApproval` */
   readonly approval?: Approval<never> | undefined;
   /** @defaultValue 30_000 */
@@ -44,7 +46,7 @@ export interface FromAiToolsOptions {
 }
 
 const OPTIONS = ["effects", "settings", "context", "concurrency", "perCaller", "signsIn"];
-const SETTINGS = ["effects", "approval", "timeoutMs", "maxRetries", "maxResultChars"];
+const SETTINGS = ["effects", "secrets", "approval", "timeoutMs", "maxRetries", "maxResultChars"];
 const EFFECTS = ["reads", "idempotent", "writes"];
 
 /**
@@ -88,6 +90,7 @@ async function adapted(
     name,
     description: descriptionOf(tool, listContext),
     inputSchema: (await schema.jsonSchema) as JsonSchema,
+    ...(own.secrets !== undefined && { secrets: own.secrets }),
     effects: kind,
     approval: own.approval ?? approvalOf(tool, (caller) => context({ caller, credential: undefined })),
     timeoutMs: own.timeoutMs ?? 30_000,

@@ -17,7 +17,7 @@ test("a tool keeps its description and schema, and has the effects that it is gi
   const set = { weather, book: tool({ inputSchema: z.object({}), execute: () => "booked" }) };
   const source = fromAiTools("web", set, {
     effects: "reads",
-    settings: { book: { effects: "writes", approval: true, timeoutMs: 5, maxResultChars: 9 } },
+    settings: { book: { effects: "writes", secrets: ["card"], approval: true, timeoutMs: 5, maxResultChars: 9 } },
     concurrency: 2,
   });
 
@@ -29,7 +29,9 @@ test("a tool keeps its description and schema, and has the effects that it is gi
     ...{ type: "object", required: ["city"] },
     properties: { city: { type: "string" } },
   });
-  expect(tools["book"]).toMatchObject({ effects: "writes", maxRetries: 0, approval: true, timeoutMs: 5 });
+  expect(tools["book"]).toMatchObject({
+    ...{ effects: "writes", secrets: ["card"], maxRetries: 0, approval: true, timeoutMs: 5 },
+  });
 });
 
 test("the schema of a tool checks arguments and fills in defaults; its result is JSON", async () => {

@@ -102,8 +102,8 @@ const OPTIONS: readonly (keyof PlannerOptions<[], unknown>)[] = [
   "flow",
 ];
 
-/** Number of ended runs whose trajectory can still be read. */
-const KEPT_LOGS = 100;
+/** Number of ended runs whose trajectory can still be read. More of them would outlive collections of young objects. */
+const KEPT_LOGS = 16;
 
 /** Number of entries in the log of a run: more than any budget allows. */
 const LOG_ITEMS = 100_000;

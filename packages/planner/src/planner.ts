@@ -2,6 +2,8 @@ import {
   type Budget,
   type Clock,
   type Flow,
+  FlowError,
+  FlowErrorCode,
   flowNode,
   type FlowNode,
   DEFAULT_TENANT,
@@ -18,6 +20,7 @@ import type { Memory } from "./memory/thread-memory.ts";
 import type { Caller } from "./plan/caller.ts";
 import { finite, lowest, type PlanBudget, requireBudget } from "./plan/budget.ts";
 import type { Entry } from "./plan/entry.ts";
+import type { Json } from "./plan/json.ts";
 import type { Prompt } from "./plan/log-item.ts";
 import type { PlanInput } from "./plan/loop-state.ts";
 import type { BareEnd, PlanResult } from "./plan/plan-end.ts";
@@ -30,6 +33,7 @@ import { eventsOf } from "./run/event-stream.ts";
 import type { Gate } from "./tools/gate.ts";
 import type { SourceState } from "./tools/catalogue.ts";
 import { replayedTool, type ToolResults } from "./tools/replayed-tool.ts";
+import { editProblem } from "./tools/secret-arguments.ts";
 import { plannerTool, type PlannerToolInit } from "./tools/planner-tool.ts";
 import type { ToolSource } from "./tools/source.ts";
 import type { Tool } from "./tools/tool.ts";
@@ -266,6 +270,16 @@ export class Planner<Output = string, Names extends string = string, Resources =
   }
 
   /**
+   * Calls `told` with the name of a source whose tools may be others than before: its server has said so, or its
+   * connection has ended. A run in progress has them with its next model call.
+   *
+   * @returns a function that ends it
+   */
+  onToolsChange(told: (source: string) => void): () => void {
+    return this.#gate.onToolsChange(told);
+  }
+
+  /**
    * Ends the connections of a source of tools: its next use opens others.
    *
    * @throws TypeError for a source that the planner does not have
@@ -324,10 +338,13 @@ export class Planner<Output = string, Names extends string = string, Resources =
 
   /** Returns an answer as its pause takes it: that of another flow below a planner takes the value alone. */
   async #answer(token: string, decision: Decision, { tenant, by, user }: Answerer): Promise<unknown> {
-    if ("value" in decision) {
+    const hasValue = "value" in decision;
+    if (hasValue || (decision.approved && decision.args !== undefined)) {
       const tickets = await this.flow.pauses.list({ tenant });
       const ticket = tickets.find((each) => each.token === token);
-      if (ticket !== undefined && askedBy(ticket) === undefined) return decision.value;
+      const asked = ticket && askedBy(ticket);
+      if (hasValue && ticket !== undefined && asked === undefined) return decision.value;
+      if (!hasValue && asked !== undefined) requireNoSecrets(asked, decision.args);
     }
     const answered: Answered = { decision, by, ...(user !== undefined && { user }) };
     return answered;
@@ -336,6 +353,13 @@ export class Planner<Output = string, Names extends string = string, Resources =
   async #entries(runId: string, tenant: string): Promise<readonly Entry[]> {
     return (await this.flow.log(runId, { tenant })) as readonly Entry[];
   }
+}
+
+/** Throws before a secret would be stored with the answer. @throws FlowError `RESUME_INVALID` */
+function requireNoSecrets({ secrets, args }: Asked, edited: Json | undefined): void {
+  const problem = edited === undefined ? undefined : editProblem(secrets, edited, args);
+  if (problem === undefined) return;
+  throw new FlowError({ code: FlowErrorCode.RESUME_INVALID, message: `The answer does not fit: ${problem}` });
 }
 
 function newRunId(): string {

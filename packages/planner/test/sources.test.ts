@@ -2,7 +2,16 @@ import { describe, expect, test } from "vitest";
 import { settle } from "penguiflow/testing";
 import { type ArtifactRef, MemoryArtifactStore } from "penguiflow";
 import { z } from "zod";
-import { createPlanner, type ListRequest, NothingDone, tool, toolsFrom, type ToolSource } from "@penguiflow/planner";
+import {
+  createPlanner,
+  type ListRequest,
+  NothingDone,
+  searchable,
+  type Tool,
+  tool,
+  toolsFrom,
+  type ToolSource,
+} from "@penguiflow/planner";
 import { scriptedModel } from "@penguiflow/planner/testing";
 import { TestClock } from "penguiflow/testing";
 import { all, outputs, reads, running, writes } from "./fixtures.ts";
@@ -254,6 +263,68 @@ describe("sources", () => {
       status: "paused",
       questions: [{ reason: 'The description of "mail_read" has changed' }],
     });
+  });
+
+  /** A source whose list changes when it is told to. */
+  function changing(name: string) {
+    const listeners = new Set<() => void>();
+    let tools: readonly Tool[] = [reads("one")];
+    const source: ToolSource = {
+      name,
+      list: async () => tools,
+      onChange: (told) => {
+        listeners.add(told);
+        return () => void listeners.delete(told);
+      },
+    };
+    const change = (...names: readonly string[]): void => {
+      tools = names.map((each) => reads(each));
+      for (const told of listeners) told();
+    };
+    return { source, change, listeners };
+  }
+
+  test("a run has the tools of a source that changes with its next model call, and not in the midst of one", async () => {
+    const { source, change } = changing("s");
+    const { planner: made, model } = planner(
+      ({ prompt }) => {
+        const turns = prompt.filter(({ role }) => role === "assistant").length;
+        // the answer of this call is about the tools it was given
+        if (turns === 0) change("two", "three");
+        return turns === 0
+          ? { calls: [{ tool: "s_one", args: {} }] }
+          : turns === 1
+            ? { calls: [{ tool: "s_three", args: { text: "a" } }] }
+            : "Done";
+      },
+      { tools: [source] },
+    );
+    const end = await made.run("?");
+    expect(model.calls.map(({ tools }) => tools?.map(({ name }) => name))).toEqual([
+      ["s_one"],
+      ["s_two", "s_three"],
+      ["s_two", "s_three"],
+    ]);
+    // a tool that is gone is told, and with what there is now
+    expect(outputs(end)).toMatchObject([
+      { code: "TOOL_UNKNOWN", text: expect.stringContaining("s_two, s_three") as string },
+      { text: "three: a" },
+    ]);
+  });
+
+  test("a planner tells which of its sources has changed, also one that is wrapped, until told to stop", async () => {
+    const [plain, wrapped] = [changing("a"), changing("b")];
+    const { planner: made } = planner([], { tools: [plain.source, searchable(wrapped.source), reads("own")] });
+    const told: string[] = [];
+    const stop = made.onToolsChange((source) => told.push(source));
+    plain.change("two");
+    wrapped.change("two");
+    expect(told).toEqual(["a", "b"]);
+    const listed = await made.tools({ tenant: "t" }, new AbortController().signal);
+    expect(listed.tools.map(({ tool: { name } }) => name)).toEqual(["own", "a_two", "b_two", "b_find_tools"]);
+    stop();
+    plain.change("three");
+    expect([told.length, plain.listeners.size, wrapped.listeners.size]).toEqual([2, 0, 0]);
   });
 
   test("case 50: a credential is in no prompt, event, error or stored entry, even when its tool tells it", async () => {

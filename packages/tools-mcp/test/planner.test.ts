@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import { Client, InMemoryTransport } from "@modelcontextprotocol/client";
-import { requireBearerAuth } from "@modelcontextprotocol/server";
+import { McpServer, requireBearerAuth, WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/server";
 import { createPlanner, tool } from "@penguiflow/planner";
 import { scriptedModel } from "@penguiflow/planner/testing";
 import { type CheckpointStore, create, MemoryCheckpointStore, payloadNode } from "penguiflow";
@@ -53,6 +53,106 @@ test("a planner whose server cannot be reached goes on without its tools", async
   const model = scriptedModel(["nothing to call"]);
   await using planner = createPlanner({ name: "helper", model, tools: [gone] }).start();
   expect(await planner.run("go")).toMatchObject({ status: "completed", output: "nothing to call" });
+});
+
+test("a run has the tools that its server announces with its next model call, and not in the midst of one", async () => {
+  let registered = 0;
+  const make = (): McpServer => {
+    const server = new McpServer({ name: "s", version: "1" }, { capabilities: { tools: { listChanged: true } } });
+    const more = (): void => {
+      registered += 1;
+      const name = `tool-${registered}`;
+      server.registerTool(name, { inputSchema: z.object({}) }, () => {
+        more();
+        return { content: [{ type: "text", text: `${name} ran` }] };
+      });
+    };
+    more();
+    return server;
+  };
+  const server = make();
+  const told: string[] = [];
+  const source = mcpTools("s", {
+    connect: async () => {
+      const [near, far] = InMemoryTransport.createLinkedPair();
+      await server.connect(far);
+      return near;
+    },
+    effects: "reads",
+  });
+  closing.push(async () => await source.close());
+  const model = scriptedModel([{ calls: [{ tool: "s_tool-1" }] }, { calls: [{ tool: "s_tool-2" }] }, "done"]);
+  await using planner = createPlanner({ name: "helper", model, tools: [source] }).start();
+  planner.onToolsChange((name) => told.push(name));
+  const end = await planner.run("go");
+  expect(end.steps.map(({ calls }) => calls[0]?.output)).toMatchObject([
+    { text: "tool-1 ran" },
+    { text: "tool-2 ran" },
+    undefined,
+  ]);
+  expect(model.calls.map(({ tools }) => tools?.map(({ name }) => name))).toEqual([
+    ["s_tool-1"],
+    ["s_tool-1", "s_tool-2"],
+    ["s_tool-1", "s_tool-2", "s_tool-3"],
+  ]);
+  expect(told).toEqual(["s", "s"]);
+});
+
+test("an argument that is secret reaches the server alone, which may tell it", async () => {
+  const got: unknown[] = [];
+  const server = new McpServer({ name: "s", version: "1" });
+  server.registerTool("login", { inputSchema: z.object({ user: z.string(), password: z.string() }) }, (args) => {
+    got.push(args);
+    return { content: [{ type: "text", text: `logged in with ${args.password}` }] };
+  });
+  const source = mcpTools("s", {
+    connect: async () => {
+      const [near, far] = InMemoryTransport.createLinkedPair();
+      await server.connect(far);
+      return near;
+    },
+    tools: { login: { secrets: ["password"], approval: true } },
+  });
+  closing.push(async () => await source.close());
+  const args = { user: "ada", password: "canary-4713" };
+  const model = scriptedModel([{ calls: [{ tool: "s_login", args }] }, "done"]);
+  await using planner = createPlanner({ name: "helper", model, tools: [source] }).start();
+  const asked = await planner.run("go");
+  const [question] = asked.status === "paused" ? asked.questions : [];
+  const end = await planner.resume(question?.token ?? "", { approved: true }, { tenant: "default", by: "ann" });
+  expect(got).toEqual([args]);
+  expect(end.steps[0]?.calls[0]).toMatchObject({
+    args: { user: "ada", password: "[secret]" },
+    output: { text: "logged in with [secret]" },
+  });
+  expect(JSON.stringify([asked, end, model.calls])).not.toContain("canary");
+});
+
+test("a planner hears over HTTP that its server has other tools", async () => {
+  const server = new McpServer({ name: "s", version: "1" }, { capabilities: { tools: { listChanged: true } } });
+  server.registerTool("one", { inputSchema: z.object({}) }, () => ({ content: [] }));
+  const transport = new WebStandardStreamableHTTPServerTransport({ sessionIdGenerator: () => "session" });
+  await server.connect(transport);
+  const source = mcpTools("s", {
+    url: "http://127.0.0.1/mcp",
+    fetch: async (input, init) => await transport.handleRequest(new Request(input, init)),
+    effects: "reads",
+  });
+  closing.push(
+    async () => await server.close(),
+    async () => await source.close(),
+  );
+  await using planner = createPlanner({ name: "helper", model: scriptedModel([]), tools: [source] }).start();
+  const names = async () => {
+    const { tools } = await planner.tools({ tenant: "t" }, new AbortController().signal);
+    return tools.map(({ tool: { name } }) => name);
+  };
+  const told = Promise.withResolvers<string>();
+  planner.onToolsChange(told.resolve);
+  expect(await names()).toEqual(["s_one"]);
+  server.registerTool("two", { inputSchema: z.object({}) }, () => ({ content: [] }));
+  expect(await told.promise).toBe("s");
+  expect(await names()).toEqual(["s_one", "s_two"]);
 });
 
 test("a planner is a tool of a server: its approvals are asked the client's user, who may refuse", async () => {

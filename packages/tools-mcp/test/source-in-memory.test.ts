@@ -229,6 +229,26 @@ describe.each(["legacy", "modern"] as const)("a %s server", (era) => {
       .toBe(2);
   });
 
+  test("tells of the changes that it announces, of a lost connection and of a reconnect, until told to stop", async () => {
+    const from = source(era, (server) => void server.registerTool("one", { inputSchema: anything }, () => text("1")));
+    let told = 0;
+    const stop = from.onChange(() => (told += 1));
+    await list(from);
+    expect(told).toBe(0);
+    from.servers.at(-1)?.registerTool("two", { inputSchema: anything }, () => text("2"));
+    await expect.poll(() => told).toBe(1);
+    expect((await list(from)).map(({ name }) => name)).toEqual(["one", "two"]);
+    await from.servers.at(-1)?.close();
+    await expect.poll(() => told).toBeGreaterThan(1);
+    await list(from);
+    const before = told;
+    await from.reconnect?.();
+    expect(told).toBe(before + 1);
+    stop();
+    await from.reconnect?.();
+    expect(told).toBe(before + 1);
+  });
+
   test("whose output breaks its own schema is told as that", async () => {
     const from = source(era, (server) => {
       server.server.setRequestHandler("tools/list", () => ({

@@ -38,7 +38,7 @@ const OPTIONS = [
   ...["document", "operations", "settings", "server", "security", "validateResponses", "maxResponseBytes", "fetch"],
   ...["concurrency", "perCaller", "signsIn", "signIn"],
 ];
-const SETTINGS = ["name", "description", "effects", "approval", "timeoutMs", "maxRetries", "maxResultChars"];
+const SETTINGS = ["name", "description", "effects", "secrets", "approval", "timeoutMs", "maxRetries", "maxResultChars"];
 
 /** Characters of a tool's name with the prefix of its source. */
 const LONGEST_NAME = 64;

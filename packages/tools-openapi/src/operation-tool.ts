@@ -19,6 +19,8 @@ export interface OperationSettings {
   readonly description?: string | undefined;
   /** @defaultValue by method: GET and HEAD read, PUT and DELETE are idempotent, the others write */
   readonly effects?: Effects | undefined;
+  /** Names of arguments that are neither stored nor shown, as `secrets` of a planner's tool. @defaultValue none */
+  readonly secrets?: readonly string[] | undefined;
   /** @defaultValue false */
   readonly approval?: Approval<Readonly<Record<string, Json>>> | undefined;
   /** @defaultValue 30_000 */
@@ -69,6 +71,7 @@ export function operationTool(document: ApiDocument, found: FoundOperation, init
     name,
     description: settings.description ?? describe(found),
     inputSchema: caller.schema,
+    ...(settings.secrets !== undefined && { secrets: settings.secrets }),
     effects,
     approval: settings.approval ?? false,
     timeoutMs: settings.timeoutMs ?? 30_000,

@@ -7,18 +7,19 @@ import { json, serveApi } from "./api-server.ts";
 
 const document = path.join(import.meta.dirname, "petstore-3.0.yaml");
 
-test("a planner calls operations: reads are tried again, writes are not, and no text has the credential", async () => {
-  const { url, received } = await serveApi(({ method, headers }, response) => {
+test("a planner calls operations: reads are tried again, writes are not, and no text has the credential or a secret argument", async () => {
+  const { url, received } = await serveApi(({ method, headers, body }, response) => {
     if (received.length === 1) json(response, "busy", 503);
-    else if (method === "POST") json(response, { key: headers["x-api-key"] }, 503);
+    else if (method === "POST") json(response, { key: headers["x-api-key"], body }, 503);
     else json(response, [headers["x-api-key"]]);
   });
   const model = scriptedModel([
     { calls: [{ tool: "pets_listPets" }] },
-    { calls: [{ tool: "pets_addPet", args: { body: { name: "Pingu" } } }] },
+    { calls: [{ tool: "pets_addPet", args: { body: { name: "canary-4712" } } }] },
     "done",
   ]);
-  const tools = [openApiTools("pets", { document, server: url, operations: "all", signsIn: "service" })];
+  const settings = { addPet: { secrets: ["body"] } };
+  const tools = [openApiTools("pets", { document, server: url, operations: "all", signsIn: "service", settings })];
   const credentials = (): string => "canary-4711";
   await using planner = createPlanner({ name: "helper", model, tools, credentials }).start();
 
@@ -36,5 +37,6 @@ test("a planner calls operations: reads are tried again, writes are not, and no 
     },
     undefined,
   ]);
-  expect(JSON.stringify([result, model.calls])).not.toContain("canary-4711");
+  expect(received.at(-1)?.body).toContain("canary-4712");
+  expect(JSON.stringify([result, model.calls])).not.toContain("canary");
 });

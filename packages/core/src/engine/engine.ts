@@ -512,10 +512,11 @@ export class Engine {
     if (drainMs > 0 && !this.#isIdle) {
       await new Promise<void>((resolve) => {
         const timer = this.timers.after(drainMs, resolve);
-        this.onIdle = () => {
+        const onIdle = (): void => {
           timer.cancel();
           resolve();
         };
+        this.onIdle = onIdle;
       });
       this.onIdle = undefined;
     }

@@ -9,7 +9,9 @@ import { StreamSink } from "./results/stream-sink.ts";
 import { TraceReader } from "./results/trace-reader.ts";
 import { Attempt, AttemptExtras, Send } from "./state/attempt.ts";
 import { StreamTable } from "./state/stream-table.ts";
-import { Trace, TraceExtras } from "./state/trace.ts";
+import { BudgetAccount } from "./state/budget-account.ts";
+import { TraceLog } from "./state/trace-log.ts";
+import { Lasting, Trace, TraceExtras } from "./state/trace.ts";
 import type { Worker } from "./state/worker.ts";
 
 let kept: readonly object[] | undefined;
@@ -43,6 +45,9 @@ function shapes(): readonly object[] {
     waiting,
     new TraceExtras(),
     new AttemptExtras(),
+    new Lasting(),
+    new TraceLog(0),
+    new BudgetAccount({}),
     new HandlerContext(attempt, {} as ContextServices),
     new OutcomeSink(1, ignore),
     new StreamSink(1),

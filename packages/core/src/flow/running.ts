@@ -41,12 +41,13 @@ export class Running {
     this.engine = engine;
     this.closed = promise;
     this.#noteClosed = resolve;
-    engine.onCheckpointsLost = () => {
+    const stop = (): void => {
       if (this.engine !== engine) return;
       this.stop(0).catch((error: unknown) =>
         this.options.logger.error("stop_failed", { flow: this.options.name, error: errorPayload(error) }),
       );
     };
+    engine.onCheckpointsLost = stop;
   }
 
   /** Ends the run. Idempotent. */

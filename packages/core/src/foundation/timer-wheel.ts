@@ -53,11 +53,16 @@ export class TimerWheel {
     return this.#size;
   }
 
-  /** Calls `callback` once the clock's `now()` has reached `dueAt`, rounded up to a millisecond; never once closed. */
-  at(dueAt: number, callback: () => void): Timer {
+  /**
+   * Calls `callback` with an argument once the clock's `now()` has reached `dueAt`, rounded up to a millisecond; never
+   * once closed.
+   */
+  at(dueAt: number, callback: () => void): Timer;
+  at<Argument>(dueAt: number, callback: (argument: Argument) => void, argument: Argument): Timer;
+  at(dueAt: number, callback: (argument: unknown) => void, argument?: unknown): Timer {
     if (Number.isNaN(dueAt)) throw new RangeError("Cannot set a timer for an instant that is not a number");
     if (this.#isClosed) return NEVER;
-    const call = new Call(this, Math.ceil(dueAt), callback);
+    const call = new Call(this, Math.ceil(dueAt), callback, argument);
     this.#size += 1;
     if (this.#nextTurn === undefined) this.#place(call);
     else if (this.#fresh.push(call) === 1) this.#nextTurn(() => this.#placeFresh());
@@ -143,7 +148,7 @@ export class TimerWheel {
         slot.calls.delete(call);
         this.#size -= 1;
         try {
-          call.run();
+          call.run(call.argument);
         } catch (error) {
           this.#onFault(error);
         }
@@ -170,13 +175,15 @@ class Call implements Timer {
   readonly #wheel: TimerWheel;
   readonly due: number;
   slot: Slot | undefined;
-  run: () => void;
+  run: (argument: unknown) => void;
+  argument: unknown;
   isDropped = false;
 
-  constructor(wheel: TimerWheel, due: number, run: () => void) {
+  constructor(wheel: TimerWheel, due: number, run: (argument: unknown) => void, argument: unknown) {
     this.#wheel = wheel;
     this.due = due;
     this.run = run;
+    this.argument = argument;
   }
 
   cancel(): void {
@@ -188,6 +195,7 @@ class Call implements Timer {
     if (this.isDropped) return false;
     this.isDropped = true;
     this.run = nothing;
+    this.argument = undefined;
     return true;
   }
 }

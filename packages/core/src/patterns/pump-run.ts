@@ -201,10 +201,11 @@ export class PumpRun<Item, Result, Entries extends string> implements Pump {
     if (this.#isWoken || !this.#isOpen) return;
     await new Promise<void>((resolve) => {
       const cancel = this.#parts.ports.clock.setTimer(resolve, delayMs);
-      this.#onWake = () => {
+      const wake = (): void => {
         cancel();
         resolve();
       };
+      this.#onWake = wake;
     });
     this.#onWake = undefined;
   }

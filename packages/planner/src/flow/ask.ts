@@ -1,12 +1,15 @@
-import { type Context, type Message, node, type Schema, type SchemaResult } from "penguiflow";
+import { type Context, type Message, node, type Schema, type SchemaResult, transient } from "penguiflow";
 import { dropConversation } from "../model/conversation.ts";
 import type { Caller } from "../plan/caller.ts";
 import type { EntryInit } from "../plan/entry.ts";
 import { type Call, doneOf } from "../plan/loop-state.ts";
+import type { Json } from "../plan/json.ts";
 import type { Decision } from "../plan/question.ts";
 import type { ToolOutput } from "../plan/tool-output.ts";
 import type { ListedTool } from "../tools/catalogue.ts";
 import { denied, errorOutput, type GateCaller } from "../tools/gate.ts";
+import { editProblem, textsOfArgs, unmaskedArgs } from "../tools/secret-arguments.ts";
+import { withoutSecrets } from "../tools/secrets.ts";
 import type { ToolSource } from "../tools/source.ts";
 import type { Approval } from "../tools/tool.ts";
 import { log, type LoopNode, NODES, type PlannerParts, toolsNode, whoOf } from "./parts.ts";
@@ -29,7 +32,7 @@ export function askNode(parts: PlannerParts): LoopNode {
       const { decision, by } = await approval(parts, ctx, who, call, listed);
       entries.push({ type: "decision", callId: call.callId, by, decision });
       if ("approved" in decision && decision.approved) {
-        if (decision.args !== undefined) next = { ...call, edited: decision.args };
+        if (decision.args !== undefined) next = editedCall(call, listed, decision.args);
       } else output = denied(reasonOf(decision));
     }
     // a question that was asked is asked again, also when its tool is gone: its answer would be lost
@@ -47,6 +50,13 @@ export function askNode(parts: PlannerParts): LoopNode {
   ) as LoopNode;
 }
 
+/** Returns a call with the arguments of a person in place of its own; those that are secret stay. */
+function editedCall(call: Call, listed: ListedTool | undefined, edited: Json): Call {
+  const { unmasked } = call;
+  if (unmasked?.value === undefined || listed === undefined) return { ...call, edited };
+  return { ...call, edited, unmasked: transient(unmaskedArgs(listed.tool, edited, unmasked.value)) };
+}
+
 /** Asks whether a call may run. An answer that does not fit is refused, and the question stays open. */
 async function approval(
   { gate, clock }: PlannerParts,
@@ -60,15 +70,24 @@ async function approval(
     if (rule.approvers !== undefined && !rule.approvers(by, who.caller)) return `"${by}" may not answer this question`;
     if (!("approved" in decision)) return "expected an approval or a denial";
     if (!decision.approved || decision.args === undefined || listed === undefined) return undefined;
-    const refused = await gate.admitArgs(who, listed, decision.args);
-    if (refused === undefined || refused.asks !== undefined) return undefined;
-    const { output } = refused;
+    const problem = editProblem(listed.tool.secrets, decision.args, call.args);
+    if (problem !== undefined) return problem;
+    const { unmasked } = editedCall(call, listed, decision.args);
+    const full = unmasked === undefined ? decision.args : unmasked.value;
+    // a call whose arguments are lost is told as that
+    const refused = full === undefined ? undefined : await gate.admitArgs(who, listed, full);
+    if (full === undefined || refused === undefined || refused.asks !== undefined) return undefined;
+    const { output } = withoutSecrets(refused, textsOfArgs(listed.tool, full));
     return output.kind === "error" ? output.text : output.kind === "denied" ? output.reason : "the policy refuses it";
   };
   return await ctx.pause<Answered>({
     name: "approval",
     reason: call.asks ?? "",
-    payload: askedOf(call, who.caller, { kind: "approval", schema: listed?.tool.inputSchema ?? {} }),
+    payload: askedOf(call, who.caller, {
+      kind: "approval",
+      schema: listed?.tool.inputSchema ?? {},
+      ...(listed?.tool.secrets !== undefined && { secrets: listed.tool.secrets }),
+    }),
     resumeSchema: answerSchema(check),
     ...(rule.expiresInMs !== undefined && {
       expiresAt: clock.epochNow() + rule.expiresInMs,
@@ -119,7 +138,11 @@ async function signIn(
 }
 
 /** Makes what a question carries. */
-export function askedOf(call: Call, caller: Caller, question: Pick<Asked, "kind" | "schema" | "payload">): Asked {
+export function askedOf(
+  call: Call,
+  caller: Caller,
+  question: Pick<Asked, "kind" | "schema" | "payload" | "secrets">,
+): Asked {
   const { callId, tool } = call;
   const { user, thread } = caller;
   return {

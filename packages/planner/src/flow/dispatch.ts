@@ -1,11 +1,15 @@
-import { BudgetExhausted, type Context, type Message, node } from "penguiflow";
+import { BudgetExhausted, type Context, type Message, node, transient } from "penguiflow";
 import { outputNote, readOutput } from "../model/output.ts";
 import { startedOutput } from "../plan/background.ts";
 import type { Ending, Entry } from "../plan/entry.ts";
 import type { TurnPart } from "../plan/log-item.ts";
 import type { Call, Done, Loop, Turned } from "../plan/loop-state.ts";
+import { argsOf } from "../plan/projection.ts";
 import { type Admitted, errorOutput, type Refused } from "../tools/gate.ts";
 import { checkAgainst } from "../tools/json-schema.ts";
+import { lostArguments, maskedArgs, textsOfArgs } from "../tools/secret-arguments.ts";
+import { withoutSecrets } from "../tools/secrets.ts";
+import type { Said } from "./model-call.ts";
 import { log, type LoopNode, NODES, type PlannerParts, toolsNode, whoOf } from "./parts.ts";
 
 type TurnEntry = Extract<Entry, { type: "turn" }>;
@@ -24,7 +28,7 @@ interface Fault {
  */
 export function dispatchNode(parts: PlannerParts): LoopNode {
   const handler = async ({ payload }: Message<Turned>, ctx: Context): Promise<void> => {
-    const { loop, end, screened, isRevised } = payload;
+    const { loop, end, screened, isRevised, unmasked } = payload;
     if (isRevised === true) return await ctx.emit(loop, { to: NODES.model });
     // an answer that comes with its end was judged
     if (end?.status === "completed") return await ctx.emit({ loop, end }, { to: NODES.answer });
@@ -32,7 +36,7 @@ export function dispatchNode(parts: PlannerParts): LoopNode {
     const entries = await ctx.log.read<Entry>(loop.at);
     const turn = entries.at(-1) as TurnEntry;
     const calls = turn.parts.filter((part): part is CallPart => part.type === "call");
-    if (calls.length > 0) return await sendCalls(parts, ctx, loop, calls, entries);
+    if (calls.length > 0) return await sendCalls(parts, ctx, loop, { calls, entries, unmasked });
     const ended = await endOf(parts, turn, screened);
     if (!("why" in ended)) {
       const isJudged = ended.status === "completed" && parts.critic !== undefined;
@@ -66,11 +70,11 @@ export function straightCall(
   { gate }: PlannerParts,
   ctx: Context,
   before: Loop,
-  turn: readonly TurnPart[],
+  { turn, listing }: Said,
 ): Call | undefined {
-  const listing = gate.open;
-  const part = listing === undefined ? undefined : onlyCall(turn);
-  if (listing === undefined || part === undefined) return undefined;
+  // tools that have changed meanwhile are looked at again
+  const part = listing === gate.open ? onlyCall(turn.parts) : undefined;
+  if (part === undefined) return undefined;
   const admitted = gate.admitAtOnce(part, listing);
   if (admitted === undefined || admitted.listed.source.name !== "") return undefined;
   if (admitted.listed.tool.background === true) return undefined;
@@ -91,13 +95,18 @@ function onlyCall(turn: readonly TurnPart[]): CallPart | undefined {
   return only;
 }
 
+/** A turn with calls, and the log up to it. */
+interface CallingTurn extends Pick<Turned, "unmasked"> {
+  readonly calls: readonly CallPart[];
+  readonly entries: readonly Entry[];
+}
+
 /** Checks all calls of a turn, and sends them on. */
 async function sendCalls(
   parts: PlannerParts,
   ctx: Context,
   before: Loop,
-  asked: readonly CallPart[],
-  entries: readonly Entry[],
+  { calls: asked, entries, unmasked }: CallingTurn,
 ): Promise<void> {
   const who = whoOf(before, ctx);
   const listed = parts.gate.visible(who, before.unavailable, ctx);
@@ -105,8 +114,16 @@ async function sendCalls(
   const known = entries.find((entry) => entry.type === "catalogue")?.digests ?? {};
   const verdicts: (Admitted | Refused)[] = [];
   for (const part of asked) {
-    const verdict = parts.gate.admit(who, part, listing, known);
-    verdicts.push(verdict instanceof Promise ? await verdict : verdict);
+    const { tool } = listing.tools.get(part.tool) ?? {};
+    if (tool?.secrets !== undefined && unmasked !== undefined && unmasked.value === undefined) {
+      verdicts.push({ output: lostArguments(part.tool) });
+      continue;
+    }
+    const input = unmasked?.value?.[part.callId] ?? part.input;
+    const admitting = parts.gate.admit(who, { tool: part.tool, input }, listing, known);
+    const verdict = admitting instanceof Promise ? await admitting : admitting;
+    const isRefused = tool?.secrets !== undefined && !("listed" in verdict);
+    verdicts.push(isRefused ? withoutSecrets(verdict, textsOfArgs(tool, argsOf(input))) : verdict);
   }
   const { budget, spent } = before;
   let { toolCalls } = spent;
@@ -139,10 +156,16 @@ async function sendCalls(
 
 function callOf(call: Pick<Call, "loop" | "of" | "callId" | "providerId" | "tool">, admitted: Admitted): Call {
   const { args, digest, asks, listed } = admitted;
-  const { effects, timeoutMs, maxRetries, background } = listed.tool;
+  const { effects, timeoutMs, maxRetries, background, secrets } = listed.tool;
   const sent = { ...call, args, digest, effects, timeoutMs, maxRetries };
-  if (asks === undefined && background !== true) return sent;
-  return { ...sent, ...(asks !== undefined && { asks }), ...(background === true && { background }) };
+  if (asks === undefined && background !== true && secrets === undefined) return sent;
+  const masked = maskedArgs(listed.tool, args);
+  return {
+    ...sent,
+    ...(asks !== undefined && { asks }),
+    ...(background === true && { background }),
+    ...(masked !== args && { args: masked, unmasked: transient(args) }),
+  };
 }
 
 function nextOf({ asks }: Call, { listed: { source } }: Admitted): string {

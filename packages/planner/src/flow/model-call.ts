@@ -1,6 +1,7 @@
 import type { LanguageModelV4, LanguageModelV4Prompt } from "@ai-sdk/provider";
 import type { Context } from "penguiflow";
 import { callModel } from "../model/call-model.ts";
+import type { HideArguments } from "../model/watch-model.ts";
 import { compact, compactRange } from "../model/compact.ts";
 import { type Conversation, conversationOf } from "../model/conversation.ts";
 import { say } from "../model/messages.ts";
@@ -15,6 +16,7 @@ import type { Loop } from "../plan/loop-state.ts";
 import type { Turn } from "../plan/log-item.ts";
 import type { Listing } from "../tools/catalogue.ts";
 import { foundTools } from "../tools/searchable.ts";
+import { maskedInput } from "../tools/secret-arguments.ts";
 import type { Tool } from "../tools/tool.ts";
 import { type PlannerParts, whoOf } from "./parts.ts";
 import { Screen, type Screened } from "./screen.ts";
@@ -22,7 +24,7 @@ import { Screen, type Screened } from "./screen.ts";
 /** Note for the model with its last call, which has no tools. */
 const LAST_CALL = "No more tools can be called. Answer now, with what there is, and say what is missing.";
 
-const NO_TOOLS: Listing = { tools: new Map(), unavailable: [] };
+const NO_TOOLS: readonly Tool[] = [];
 
 const NO_MEMORY: PromptParts["memory"] = { turns: [] };
 
@@ -43,6 +45,10 @@ export interface Said {
   readonly turn: ModelTurn;
   /** The model that was asked. */
   readonly model: LanguageModelV4;
+  /** The tools when it was asked. */
+  readonly listing: Listing;
+  /** Masks secret arguments; absent if no tool has any. */
+  readonly hide: HideArguments | undefined;
   /** The text as the policies let it pass; absent without policies. */
   readonly screened: Screened | undefined;
   readonly compacted: readonly Extract<EntryInit, { type: "compacted" }>[];
@@ -50,21 +56,23 @@ export interface Said {
 
 /** Calls the model; with fewer turns, once in a run, when they are too long for it. */
 export function askModel(call: ModelCall): Promise<Said> {
-  const { parts, ctx, loop, isLast } = call;
+  const { parts, ctx, loop } = call;
   const { gate } = parts;
-  const listed = isLast ? NO_TOOLS : (gate.open ?? gate.visible(whoOf(loop, ctx), loop.unavailable, ctx));
+  const listed = gate.open ?? gate.visible(whoOf(loop, ctx), loop.unavailable, ctx);
   return listed instanceof Promise ? listed.then((listing) => askWith(call, listing)) : askWith(call, listed);
 }
 
 /** Calls the model with the tools of a listing. */
 function askWith(call: ModelCall, listing: Listing): Promise<Said> {
-  const { parts, ctx, loop, entries } = call;
+  const { parts, ctx, loop, entries, isLast } = call;
   // the messages of a run share the object of its limits, and no other run has it
   const conversation = conversationOf(loop.budget, entries);
   const { turns, compacted: before } = conversation;
   const { caller, path } = whoOf(loop, ctx);
   const step: StepInfo = { step: loop.spent.steps + 1, caller, path };
-  const tools = toolsOf(listing, entries);
+  const offer = offerOf(listing);
+  const { hide } = offer;
+  const tools = isLast ? NO_TOOLS : offer.isPartial ? foundTools(offer.tools, entries) : offer.tools;
   const screen = parts.policies.length === 0 ? undefined : new Screen(parts.policies, caller, tellerOf(call));
   const model = parts.model(step);
   const ask = (left: readonly Turn[] | undefined): Promise<ModelTurn> =>
@@ -75,19 +83,20 @@ function askWith(call: ModelCall, listing: Listing): Promise<Said> {
       settings: parts.settings,
       prices: parts.prices,
       output: parts.output?.jsonSchema,
+      hide,
       signal: ctx.signal,
       step: step.step,
       askedBy: askingAttempt("step", ctx, path),
       onDelta: loop.streams ? onDeltaOf(ctx, screen) : undefined,
     });
   const said = ask(before === undefined ? undefined : compact(turns, before)).then(
-    (turn): Said => ({ turn, model, screened: undefined, compacted: NOTHING_LEFT_OUT }),
+    (turn): Said => ({ turn, model, listing, hide, screened: undefined, compacted: NOTHING_LEFT_OUT }),
     async (error: unknown): Promise<Said> => {
       const isTooLong = error instanceof ModelError && error.code === "CONTEXT_TOO_LONG";
       const range = isTooLong && before === undefined ? compactRange(turns) : undefined;
       if (range === undefined) throw error;
       const turn = await ask(compact(turns, range));
-      return { turn, model, screened: undefined, compacted: [{ type: "compacted", ...range }] };
+      return { turn, model, listing, hide, screened: undefined, compacted: [{ type: "compacted", ...range }] };
     },
   );
   return screen === undefined ? said : screenedBy(screen, said, loop.streams);
@@ -129,20 +138,28 @@ function onDeltaOf(ctx: Context, screen: Screen | undefined): OnDelta {
   };
 }
 
-/** Tools of a listing, and whether some of them wait to be found. */
+/** Tools of a listing. */
 interface Offer {
   readonly tools: readonly Tool[];
+  /** Whether some of them wait to be found. */
   readonly isPartial: boolean;
+  readonly hide: HideArguments | undefined;
 }
 
 /** Offers by their listing: one that never changes is the same in each step. */
 const offers = new WeakMap<Listing, Offer>();
 
-function toolsOf(listing: Listing, entries: readonly Entry[]): readonly Tool[] {
+function offerOf(listing: Listing): Offer {
   let offer = offers.get(listing);
   if (offer === undefined) {
     const tools = [...listing.tools.values()].map(({ tool }) => tool);
-    offers.set(listing, (offer = { tools, isPartial: tools.some(({ isDeferred }) => isDeferred === true) }));
+    const isPartial = tools.some(({ isDeferred }) => isDeferred === true);
+    offers.set(listing, (offer = { tools, isPartial, hide: hideOf(listing, tools) }));
   }
-  return offer.isPartial ? foundTools(offer.tools, entries) : offer.tools;
+  return offer;
+}
+
+function hideOf(listing: Listing, tools: readonly Tool[]): HideArguments | undefined {
+  if (tools.every(({ secrets }) => secrets === undefined)) return undefined;
+  return (name, input) => maskedInput(listing.tools.get(name)?.tool ?? {}, input);
 }

@@ -1,10 +1,19 @@
-import { type Context, type FlowError, FlowErrorCode, type Message, node, type Reservation } from "penguiflow";
+import {
+  type Context,
+  type FlowError,
+  FlowErrorCode,
+  type Message,
+  node,
+  type Reservation,
+  transient,
+} from "penguiflow";
 import { ModelError } from "../model/model-error.ts";
 import type { ModelTurn } from "../model/model-turn.ts";
+import type { HideArguments } from "../model/watch-model.ts";
 import type { PlanBudget } from "../plan/budget.ts";
 import type { Ending, Entry, EntryInit } from "../plan/entry.ts";
 import type { Call, Loop, Recorded, Turned } from "../plan/loop-state.ts";
-import type { PromptPart } from "../plan/log-item.ts";
+import type { PromptPart, TurnPart } from "../plan/log-item.ts";
 import { verdictOf } from "../plan/verdict.ts";
 import { type Heard, heardSince } from "./background.ts";
 import { partsOf, textOf } from "./begin.ts";
@@ -46,7 +55,7 @@ export function modelNode(parts: PlannerParts): LoopNode {
     const which = typeof taken === "string" ? taken : undefined;
     if (which !== undefined && onExhausted === "stop") return { loop, end: { status: "exhausted", which } };
     const read = await ctx.log.read<Entry>();
-    const told = toldOf(late, heard, clock.epochNow(), step - 1);
+    const told = toldOf(parts, late, heard, step - 1);
     const entries = told === undefined ? read : [...read, ...told];
     const startedAt = clock.now();
     const isLast = which !== undefined;
@@ -109,8 +118,14 @@ async function shown(
 }
 
 /** Returns the entries of what the model is told with its next call, if there is something. */
-function toldOf(late: Heard | undefined, { said }: Steered, at: number, step: number): readonly Entry[] | undefined {
+function toldOf(
+  { clock }: PlannerParts,
+  late: Heard | undefined,
+  { said }: Steered,
+  step: number,
+): readonly Entry[] | undefined {
   if (late === undefined && said.length === 0) return undefined;
+  const at = clock.epochNow();
   return [...(late?.told ?? []), ...said].map((one): Entry => ({ ...one, at, step }));
 }
 
@@ -124,15 +139,31 @@ function nextOf(
   parts: PlannerParts,
   ctx: Context,
   loop: Loop,
-  { turn, screened }: Said,
+  said: Said,
   which: keyof PlanBudget | undefined,
 ): Turned | Call {
+  const { turn, screened, hide } = said;
   if (which !== undefined) {
     const text = shownText(turn, screened);
     return { loop, end: { status: "exhausted", which, ...(text !== "" && { text }) } };
   }
-  if (screened !== undefined) return { loop, screened };
-  return straightCall(parts, ctx, loop, turn.parts) ?? { loop };
+  const straight = screened === undefined ? straightCall(parts, ctx, loop, said) : undefined;
+  if (straight !== undefined) return straight;
+  if (screened === undefined && hide === undefined) return { loop };
+  const masked = hide === undefined ? {} : inputsOf(turn.parts, hide);
+  return {
+    loop,
+    ...(screened !== undefined && { screened }),
+    ...(Object.keys(masked).length > 0 && { unmasked: transient(masked) }),
+  };
+}
+
+/** Returns the arguments that the log has masked, as the model wrote them, by call. */
+function inputsOf(parts: readonly TurnPart[], hide: HideArguments): Record<string, string> {
+  const inputs: Record<string, string> = {};
+  for (const part of parts)
+    if (part.type === "call" && hide(part.tool, part.input) !== part.input) inputs[part.callId] = part.input;
+  return inputs;
 }
 
 /** Returns the text of a turn in steps and events: what the policies let pass. The model sees its own, in `parts`. */
@@ -156,11 +187,12 @@ function recordTurn(ctx: Context, said: Said, took: Took, told: readonly Entry[]
 }
 
 function turnEntry(
-  { turn, screened, model: { modelId: model, provider } }: Said,
+  { turn, screened, hide, model: { modelId: model, provider } }: Said,
   { at, step, ms }: Took,
   attempt: number,
 ): Entry {
-  const { parts, finish, problem, tokensIn, tokensOut, costUsd } = turn;
+  const { finish, problem, tokensIn, tokensOut, costUsd } = turn;
+  const parts = hide === undefined ? turn.parts : turn.parts.map((part) => maskedPart(part, hide));
   const text = shownText(turn, screened);
   const tokens = tokensIn + tokensOut;
   const entry: Entry = {
@@ -180,6 +212,10 @@ function turnEntry(
     attempt,
   };
   return problem === undefined ? entry : { ...entry, problem };
+}
+
+function maskedPart(part: TurnPart, hide: HideArguments): TurnPart {
+  return part.type === "call" ? { ...part, input: hide(part.tool, part.input) } : part;
 }
 
 function loopOf(payload: Given): Loop {

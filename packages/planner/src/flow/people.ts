@@ -5,6 +5,8 @@ import type { Answerer, Decision, Question } from "../plan/question.ts";
 /** Payload of a pause of a planner. */
 export interface Asked extends Pick<Question, "kind" | "callId" | "tool" | "args" | "schema"> {
   readonly payload?: Json | undefined;
+  /** Names of arguments that the person neither sees nor sets. */
+  readonly secrets?: readonly string[] | undefined;
   readonly user?: string | undefined;
   readonly thread?: string | undefined;
 }

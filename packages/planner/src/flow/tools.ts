@@ -18,6 +18,7 @@ import type { Catalogue, ListedTool } from "../tools/catalogue.ts";
 import { NothingDone, OutputInvalid } from "../tools/define-tool.ts";
 import type { Keep } from "../tools/clamp.ts";
 import { errorOutput, type Gate, type GateCaller, type Refused } from "../tools/gate.ts";
+import { lostArguments, textsOfArgs } from "../tools/secret-arguments.ts";
 import { secretsOf, withoutSecrets } from "../tools/secrets.ts";
 import type { ToolSource } from "../tools/source.ts";
 import { CallContext, type RunningCall } from "./call-context.ts";
@@ -84,11 +85,11 @@ export function toolsNodeOf(parts: PlannerParts, source: ToolSource): LoopNode {
       const { who, listed, running } = ready instanceof Promise ? await ready : ready;
       context = new CallContext(running);
       const isOnce = call.effects === "writes" && listed.tool.goesOn !== true;
-      const args = call.edited ?? call.args;
+      const args = fullArgs(call);
       // stores the call before it begins: after a crash the model would be asked for its turn again, and call otherwise
       if (call.effects === "idempotent" && listed.tool.goesOn !== true)
         await ctx.once(`stored/${ctx.idempotencyKey}`, () => null, STORED);
-      const ran = await (isOnce ? runOnce(gate, listed, args, context) : gate.run(listed, args, context));
+      const ran = await (isOnce ? runOnce : run)(gate, listed, args, context);
       const finishing = gate.finish(who, listed, withoutSecrets(ran, context.secrets), keeperOf(parts, ctx));
       finished = finishing instanceof Promise ? await finishing : finishing;
       if (call.effects === "writes" && finished.output.kind === "error") throw new CallEnded(finished.output);
@@ -202,8 +203,15 @@ function readyOf(
 ): Ready {
   if (credential === undefined && source.signsIn === "user")
     throw new CallEnded(errorOutput("SIGN_IN_FAILED", `The user is not signed in to "${source.name}"`));
-  const running = { call, caller: who.caller, ctx, credential, secrets: secretsOf(credential), clock };
+  const args = call.unmasked && fullArgs(call);
+  const secrets = args === undefined ? secretsOf(credential) : secretsOf([credential, textsOfArgs(listed.tool, args)]);
+  const running = { call, caller: who.caller, ctx, credential, secrets, clock };
   return { who, listed, running };
+}
+
+/** Returns the arguments of a call; nothing if some were secret, and went with the process that had them. */
+function fullArgs({ unmasked, edited, args }: Call): Json | undefined {
+  return unmasked === undefined ? (edited ?? args) : unmasked.value;
 }
 
 /** Returns the failure of a call that has run. */
@@ -230,12 +238,24 @@ async function credentialFor(catalogue: Catalogue, caller: Caller, source: ToolS
   }
 }
 
+/** Runs a call that may be repeated. */
+function run(gate: Gate, listed: ListedTool, args: Json | undefined, context: CallContext): Promise<ToolOutput> {
+  if (args === undefined) throw new CallEnded(lostArguments(listed.tool.name));
+  return gate.run(listed, args, context);
+}
+
 /** Runs a call that writes, at most once. */
-async function runOnce(gate: Gate, listed: ListedTool, args: Json, context: CallContext): Promise<ToolOutput> {
+async function runOnce(
+  gate: Gate,
+  listed: ListedTool,
+  args: Json | undefined,
+  context: CallContext,
+): Promise<ToolOutput> {
   const { ctx, secrets } = context;
   const { ifUnknown } = listed.tool;
   /** Keeps a failure as a result: a call that has begun does not begin again. */
   const once = async (effectKey: string): Promise<ToolOutput> => {
+    if (args === undefined) return lostArguments(listed.tool.name);
     try {
       return withoutSecrets(await gate.run(listed, args, context.withKey(effectKey)), secrets);
     } catch (error) {
@@ -252,9 +272,10 @@ async function runOnce(gate: Gate, listed: ListedTool, args: Json, context: Call
       // only what has done nothing, or waits for a person, is kept as a failure
       ifFailed: "run",
       ifUnknown:
-        ifUnknown === "run"
+        // without its arguments it cannot be run again
+        ifUnknown === "run" && args !== undefined
           ? "run"
-          : ifUnknown === "tell"
+          : typeof ifUnknown === "string"
             ? "fail"
             : async (effectKey) => (await ifUnknown(effectKey)) ?? (await once(effectKey)),
     });

@@ -18,7 +18,7 @@ import { withOutputRule } from "./output.ts";
 import { providerFailure } from "./provider-failure.ts";
 import { type ModelAnswer, type OnDelta, readStream } from "./read-stream.ts";
 import { costOf, estimatedUsage, knownUsage, requirePrice } from "./usage.ts";
-import { type AskingAttempt, watchModel } from "./watch-model.ts";
+import { type AskingAttempt, type HideArguments, watchModel } from "./watch-model.ts";
 
 /** A call of a model. */
 export interface ModelRequest {
@@ -34,6 +34,8 @@ export interface ModelRequest {
   readonly step: number;
   /** The attempt that makes the call, for tools that watch. @defaultValue the call is not watched */
   readonly askedBy?: AskingAttempt | undefined;
+  /** Masks secret arguments where the call is watched. @defaultValue there are none */
+  readonly hide?: HideArguments | undefined;
   /** Receives what the model says while it speaks. @defaultValue the model does not stream */
   readonly onDelta?: OnDelta | undefined;
 }
@@ -46,8 +48,8 @@ export interface ModelRequest {
  * @throws the reason of the signal when it is aborted, also when the model ignores it
  */
 export function callModel(model: LanguageModelV4, request: ModelRequest): Promise<ModelTurn> {
-  const { askedBy, step, onDelta } = request;
-  const watched = watchModel(model, askedBy, step);
+  const { onDelta } = request;
+  const watched = watchModel(model, request);
   return onDelta === undefined ? generated(watched, request) : streamed(watched, request, onDelta);
 }
 

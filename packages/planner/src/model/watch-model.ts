@@ -6,6 +6,7 @@ import type {
 } from "@ai-sdk/provider";
 import type { Context } from "penguiflow";
 import { type Channel, subscribedTap } from "penguiflow/adapter";
+import { SECRET } from "../tools/secrets.ts";
 import { knownUsage } from "./usage.ts";
 
 /** A model call, on the diagnostics channel `penguiflow:model` once it is over. */
@@ -40,6 +41,17 @@ export type AskingAttempt = Pick<
   "purpose" | "runId" | "tenant" | "path" | "node" | "attempt" | "idempotencyKey"
 >;
 
+/** Returns the arguments of a call, as JSON text, without those that are secret. */
+export type HideArguments = (tool: string, input: string) => string;
+
+/** A call that may be watched. */
+interface WatchedCall {
+  readonly askedBy?: AskingAttempt | undefined;
+  readonly step: number;
+  readonly mode: "native" | "json";
+  readonly hide?: HideArguments | undefined;
+}
+
 type Place = AskingAttempt & Pick<ObservedModelCall, "step">;
 
 /** Returns the attempt behind a handler's context, as the one that asks a model; nothing if no tool watches. */
@@ -54,13 +66,14 @@ export function askingAttempt(
 }
 
 /** Returns the model as it is, or one whose calls are published if the channel has a subscriber. */
-export function watchModel(model: LanguageModelV4, askedBy: AskingAttempt | undefined, step: number): LanguageModelV4 {
+export function watchModel(model: LanguageModelV4, { askedBy, step, mode, hide }: WatchedCall): LanguageModelV4 {
   const channel = askedBy === undefined ? undefined : subscribedTap("model");
   if (askedBy === undefined || channel === undefined) return model;
   const place: Place = { ...askedBy, step };
+  const show = (part: Part): Part => (hide === undefined ? part : shown(part, mode, hide));
   const calls: Pick<LanguageModelV4, "doGenerate" | "doStream"> = {
     async doGenerate(options) {
-      const call = new Call(channel, place, model, options);
+      const call = new Call(channel, { place, model, options, show });
       try {
         const result = await model.doGenerate(options);
         call.reply.push(...result.content);
@@ -72,7 +85,7 @@ export function watchModel(model: LanguageModelV4, askedBy: AskingAttempt | unde
       }
     },
     async doStream(options) {
-      const call = new Call(channel, place, model, options);
+      const call = new Call(channel, { place, model, options, show });
       try {
         const result = await model.doStream(options);
         return { ...result, stream: result.stream.pipeThrough(call.listener()) };
@@ -92,9 +105,20 @@ export function watchModel(model: LanguageModelV4, askedBy: AskingAttempt | unde
   });
 }
 
+/** A part of an answer, or of a stream. */
+type Part = Readonly<Record<string, unknown>>;
+
+/** Returns a part without secret arguments. In JSON mode all calls are text. */
+function shown(part: Part, mode: "native" | "json", hide: HideArguments): Part {
+  const { type, toolName, input } = part;
+  if (type === "text" && mode === "json") return { ...part, text: SECRET };
+  return type === "tool-call" ? { ...part, input: hide(toolName as string, input as string) } : part;
+}
+
 /** A call under way. It is published once. */
 class Call {
-  readonly reply: unknown[] = [];
+  readonly reply: Part[] = [];
+  readonly #show: (part: Part) => Part;
   readonly #channel: Channel;
   readonly #place: Place;
   readonly #model: LanguageModelV4;
@@ -105,10 +129,19 @@ class Call {
 
   constructor(
     channel: Channel,
-    place: Place,
-    model: LanguageModelV4,
-    { abortSignal: _, headers: __, ...request }: LanguageModelV4CallOptions,
+    {
+      place,
+      model,
+      options: { abortSignal: _, headers: __, ...request },
+      show,
+    }: {
+      readonly place: Place;
+      readonly model: LanguageModelV4;
+      readonly options: LanguageModelV4CallOptions;
+      readonly show: (part: Part) => Part;
+    },
   ) {
+    this.#show = show;
     this.#channel = channel;
     this.#place = place;
     this.#model = model;
@@ -126,7 +159,7 @@ class Call {
       startedAt: this.#startedAt,
       ms: performance.now() - this.#began,
       request: this.#request,
-      reply: this.reply,
+      reply: this.reply.map(this.#show),
       ...(known !== undefined && { tokens: { in: known.tokensIn, out: known.tokensOut } }),
       ...(error !== undefined && { error }),
     } satisfies ObservedModelCall);
@@ -152,7 +185,7 @@ class Call {
       else this.reply.push({ type, text: part.delta });
     } else if (part.type === "finish") this.end(part.usage);
     else if (part.type === "error") this.end(undefined, part.error);
-    else if (WHOLE.has(part.type)) this.reply.push(part);
+    else if (WHOLE.has(part.type)) this.reply.push({ ...part });
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Transient } from "penguiflow";
 import type { PlanBudget } from "./budget.ts";
 import type { Caller } from "./caller.ts";
 import type { Ending } from "./entry.ts";
@@ -53,6 +54,8 @@ export interface Turned {
   readonly isRevised?: true | undefined;
   /** The text of the turn as the policies let it pass; absent without policies. */
   readonly screened?: { readonly text: string; readonly stop?: string | undefined } | undefined;
+  /** Arguments of the turn's calls as the model wrote them, by call, where the log has them masked. */
+  readonly unmasked?: Transient<Readonly<Record<string, string>>> | undefined;
 }
 
 /** An end that waits until no call in the background is open. */
@@ -78,6 +81,8 @@ export interface Call {
   readonly args: Json;
   /** Arguments of a person in their place. */
   readonly edited?: Json | undefined;
+  /** The arguments with those that are secret, which `args` and `edited` have masked. */
+  readonly unmasked?: Transient<Json> | undefined;
   /** Reason for which a person is asked first; absent without a question. */
   readonly asks?: string | undefined;
   readonly digest: string;

@@ -30,6 +30,7 @@ export type ContentPart =
 export type ToolErrorCode =
   | "TOOL_UNKNOWN"
   | "ARGUMENTS_INVALID"
+  | "ARGUMENTS_LOST"
   | "OUTPUT_INVALID"
   | "TOOL_FAILED"
   | "TOOL_TIMEOUT"

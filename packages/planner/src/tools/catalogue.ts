@@ -120,6 +120,14 @@ export class Catalogue {
     await source.reconnect?.();
   }
 
+  /** Calls `told` with the name of a source whose tools may have changed, until the returned function is called. */
+  onChange(told: (source: string) => void): () => void {
+    const stops = this.sources.map((source) => source.onChange?.(() => told(source.name)));
+    return () => {
+      for (const stop of stops) stop?.();
+    };
+  }
+
   /** Whether calls have credentials. */
   get givesCredentials(): boolean {
     return this.#credentials !== undefined;

@@ -1,6 +1,6 @@
 import type { Schema } from "penguiflow";
 import { requireKnownKeys } from "penguiflow/adapter";
-import type { Json } from "../plan/json.ts";
+import type { Json, JsonSchema } from "../plan/json.ts";
 import type { ToolOutput } from "../plan/tool-output.ts";
 import { checkAgainst, jsonSchemaOf } from "./json-schema.ts";
 import type { Effects, Tool, ToolContext, ToolInit } from "./tool.ts";
@@ -13,6 +13,7 @@ const OPTIONS = [
   "description",
   "input",
   "jsonSchema",
+  "secrets",
   "output",
   "effects",
   "approval",
@@ -84,6 +85,8 @@ export function makeTool<const Name extends string, In extends Schema<unknown, u
   requireLeast(name, { maxRetries }, 0);
   const input: Schema<unknown, unknown> = init.input;
   const inputSchema = jsonSchemaOf(`the input of tool "${name}"`, input, init.jsonSchema);
+  const { secrets } = init;
+  if (secrets !== undefined) requireSecrets(name, secrets, inputSchema, goesOn);
   const { toModel = (value: Out): ToolOutput => outputOf(value), output } = init;
   const finish =
     output === undefined ? toModel : async (value: Out) => toModel((await checkedOutput(name, output, value)) as Out);
@@ -91,6 +94,7 @@ export function makeTool<const Name extends string, In extends Schema<unknown, u
     name,
     description,
     inputSchema,
+    ...(secrets !== undefined && { secrets: Object.freeze([...secrets]) }),
     effects,
     approval,
     timeoutMs,
@@ -142,6 +146,14 @@ export function outputOf(value: unknown): ToolOutput {
   if (typeof value === "boolean" || Number.isFinite(value)) return { kind: "json", value: value as number | boolean };
   const json = JSON.stringify(value) as string | undefined;
   return { kind: "json", value: json === undefined ? null : (JSON.parse(json) as Json) };
+}
+
+function requireSecrets(owner: string, secrets: readonly string[], schema: JsonSchema, goesOn: boolean): void {
+  if (goesOn) throw new TypeError(`Tool "${owner}" cannot have "secrets": the input of a flow is stored`);
+  const { properties = {} } = schema as { readonly properties?: object };
+  const unknown = secrets.find((name) => !Object.hasOwn(properties, name));
+  if (unknown !== undefined)
+    throw new TypeError(`Option "secrets" of tool "${owner}" names "${unknown}", which its input does not have`);
 }
 
 function requireLeast(owner: string, options: Readonly<Record<string, number>>, least: number): void {

@@ -5,7 +5,7 @@ import type { Tool, ToolInit } from "./tool.ts";
 /** Options of {@link flowTool}: those of a tool that runs a flow. */
 export interface FlowToolInit<Name extends string, In extends Schema<unknown, unknown>, Input, Result> extends Omit<
   ToolInit<Name, In, Result, unknown>,
-  "run" | "ifUnknown"
+  "run" | "ifUnknown" | "secrets"
 > {
   /** Makes the flow's input of the arguments. @defaultValue the arguments */
   readonly toInput?: ((args: SchemaOutput<In>) => Input) | undefined;

@@ -7,6 +7,7 @@ import { verdictOf } from "../plan/verdict.ts";
 import type { Abortable, Catalogue, ListedTool, Listing } from "./catalogue.ts";
 import { clamped, type Keep } from "./clamp.ts";
 import { digestOf } from "./digest.ts";
+import { argumentWithoutValue } from "./secret-arguments.ts";
 import type { Approval, Checked, ToolContext } from "./tool.ts";
 
 /** The caller of a tool, and the planners on the way down to it. */
@@ -64,6 +65,11 @@ export class Gate {
     await this.#catalogue.reconnect(source);
   }
 
+  /** Calls `told` with the name of a source whose tools may have changed, until the returned function is called. */
+  onToolsChange(told: (source: string) => void): () => void {
+    return this.#catalogue.onChange(told);
+  }
+
   /** The tools that every caller sees, if they never change and no policy decides about them. Nothing is asked for it. */
   get open(): Listing | undefined {
     return this.#policies.length === 0 ? this.#catalogue.fixed : undefined;
@@ -103,8 +109,13 @@ export class Gate {
     const listed = listing.tools.get(asked.tool);
     if (listed === undefined) return { output: missing(asked.tool, listing) };
     const args = argsOf(asked.input);
-    if (typeof args === "string")
-      return { output: errorOutput("ARGUMENTS_INVALID", `The arguments are no JSON: ${args.slice(0, 200)}`) };
+    if (typeof args === "string") {
+      const text = listed.tool.secrets === undefined ? `: ${args.slice(0, 200)}` : "";
+      return { output: errorOutput("ARGUMENTS_INVALID", `The arguments are no JSON${text}`) };
+    }
+    const missingValue = argumentWithoutValue(listed.tool, args);
+    if (missingValue !== undefined)
+      return unfit(`${missingValue}: its value was not kept, give the value and not its place`);
     const checked = listed.tool.check(args);
     if (!this.#isPlain(listed) || checked instanceof Promise)
       return this.#considered(who, listed, args, checked, known[asked.tool]);
@@ -119,7 +130,7 @@ export class Gate {
     const listed = listing.tools.get(tool);
     if (listed === undefined || !this.#isPlain(listed)) return undefined;
     const args = argsOf(input);
-    if (typeof args === "string") return undefined;
+    if (typeof args === "string" || argumentWithoutValue(listed.tool, args) !== undefined) return undefined;
     try {
       const checked = listed.tool.check(args);
       if (!(checked instanceof Promise)) return checked.ok ? { listed, args, digest: "" } : undefined;

@@ -1,9 +1,12 @@
+/** Text in the place of a secret. */
+export const SECRET = "[secret]";
+
 /** Shortest text that is taken for a secret: shorter ones occur by chance. */
 const MIN_LENGTH = 6;
 
 const NO_SECRETS: readonly string[] = Object.freeze([]);
 
-/** Returns the texts of a credential that must not leave the call it was fetched for. */
+/** Returns the texts of a credential, or of arguments, that must not leave their call. */
 export function secretsOf(credential: unknown): readonly string[] {
   if (credential === undefined) return NO_SECRETS;
   const found: string[] = [];
@@ -23,8 +26,7 @@ export function secretsOf(credential: unknown): readonly string[] {
 /** Replaces secrets in every text and key of a value. */
 export function withoutSecrets<Value>(value: Value, secrets: readonly string[]): Value {
   if (secrets.length === 0) return value;
-  const cleanText = (text: string): string =>
-    secrets.reduce((rest, secret) => rest.replaceAll(secret, "[secret]"), text);
+  const cleanText = (text: string): string => secrets.reduce((rest, secret) => rest.replaceAll(secret, SECRET), text);
   const clean = (each: unknown): unknown => {
     if (typeof each === "string") return cleanText(each);
     if (Array.isArray(each)) return each.map(clean);

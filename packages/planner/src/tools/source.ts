@@ -32,6 +32,13 @@ export interface ToolSource {
   list(request: ListRequest): Promise<readonly Tool[]>;
   /** Gives the question of a sign-in: a URL that the user opens. @defaultValue no way to sign in */
   signIn?(caller: Caller, signal: AbortSignal): Promise<{ readonly url: string }>;
+  /**
+   * Calls `told` when its tools may be others than before, until the returned function is called. Runs need no telling:
+   * each model call has the tools of `list` at its begin.
+   *
+   * @defaultValue it does not tell
+   */
+  onChange?(told: () => void): () => void;
   /** Ends its connections; the next use of it opens others. @defaultValue it has none */
   reconnect?(): Promise<void>;
   /** Ends its connections for good. Called by its owner: a planner closes no source, as others may use it. */

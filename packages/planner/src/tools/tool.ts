@@ -83,6 +83,13 @@ export interface Tool<out Name extends string = string> {
   readonly description: string;
   /** The arguments as the model is told of them. */
   readonly inputSchema: JsonSchema;
+  /**
+   * Names of arguments whose values reach the tool alone: prompts, logs, checkpoints, events and questions have
+   * `"[secret]"` in their place. A restart loses them, and the model is told to call again.
+   *
+   * @defaultValue none
+   */
+  readonly secrets?: readonly string[] | undefined;
   readonly effects: Effects;
   readonly approval: Approval<never>;
   /** Milliseconds of an attempt, a person's time not counted. */
@@ -131,6 +138,13 @@ export interface ToolInit<Name extends string, In extends Schema<unknown, unknow
   /** Schema of the arguments. It gives a JSON Schema, as zod's does, or `jsonSchema` stands beside it. */
   readonly input: In;
   readonly jsonSchema?: JsonSchema | undefined;
+  /**
+   * Names of arguments whose values reach `run` alone: prompts, logs, checkpoints, events and questions have `"[secret]"`
+   * in their place, and so have results and errors of the call. A restart loses them, and the model is told to call again.
+   *
+   * @defaultValue none
+   */
+  readonly secrets?: readonly string[] | undefined;
   /** Schema of the output. What does not fit is told to the model as an error. @defaultValue anything */
   readonly output?: Schema<unknown, Out> | undefined;
   readonly effects: Effects;

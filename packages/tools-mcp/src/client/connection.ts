@@ -33,6 +33,8 @@ export interface ConnectionInit {
   /** Milliseconds for connecting, and for listing the tools. */
   readonly timeoutMs: number;
   readonly onClosed: () => void;
+  /** Called when the tools may be others than before: the server says so, or the connection has ended by itself. */
+  readonly onChange: () => void;
 }
 
 /**
@@ -72,15 +74,17 @@ export class Connection {
   readonly #askers = new Set<Asker>();
   readonly #clock: Clock;
   readonly #timeoutMs: number;
+  readonly #onChange: () => void;
   /** Whether the server announces changes of its tools. */
   #announces = false;
   #list: List | undefined;
   #isClosed = false;
 
-  private constructor(identity: Identity, clock: Clock, timeoutMs: number) {
+  private constructor({ identity, clock, timeoutMs, onChange }: ConnectionInit) {
     this.identity = identity;
     this.#clock = clock;
     this.#timeoutMs = timeoutMs;
+    this.#onChange = onChange;
     this.client = new Client(
       { name: "penguiflow", version: "1" },
       {
@@ -95,25 +99,24 @@ export class Connection {
   }
 
   /** Connects over a transport. */
-  static async open(
-    transport: Transport,
-    { identity, clock, timeoutMs, onClosed }: ConnectionInit,
-  ): Promise<Connection> {
-    const connection = new Connection(identity, clock, timeoutMs);
+  static async open(transport: Transport, init: ConnectionInit): Promise<Connection> {
+    const connection = new Connection(init);
     const { client } = connection;
     // a failure that matters is the failure of a request, too
     // oxlint-disable-next-line unicorn/prefer-add-event-listener
     client.onerror = () => {};
     try {
-      await client.connect(transport, { timeout: timeoutMs });
+      await client.connect(transport, { timeout: init.timeoutMs });
     } catch (error) {
       await transport.close().catch(() => {});
       throw error;
     }
     // oxlint-disable-next-line unicorn/prefer-add-event-listener
     client.onclose = () => {
+      const isLost = !connection.#isClosed;
       connection.#isClosed = true;
-      onClosed();
+      init.onClosed();
+      if (isLost) init.onChange();
     };
     keepOrder(transport);
     connection.#announces = client.getServerCapabilities()?.tools?.listChanged === true;
@@ -177,6 +180,7 @@ export class Connection {
 
   #forgetList(): void {
     this.#list = undefined;
+    if (!this.#isClosed) this.#onChange();
   }
 
   async #elicit(params: ElicitRequestParams): Promise<ElicitResult> {

@@ -18,6 +18,8 @@ export interface McpToolSettings {
    * @defaultValue `"writes"`
    */
   readonly effects?: Effects | undefined;
+  /** Names of arguments that are neither stored nor shown, as `secrets` of a planner's tool. @defaultValue none */
+  readonly secrets?: readonly string[] | undefined;
   /** @defaultValue false; a tool whose description or schema has changed asks in any case */
   readonly approval?: Approval<never> | undefined;
   /** Milliseconds of an attempt. @defaultValue 30_000 */

@@ -50,6 +50,8 @@ export interface McpToolSource extends ToolSource {
    * @throws FlowError `REMOTE_REFUSED` when the sign-in is unknown, used, expired, another user's, or was refused
    */
   finishSignIn(params: URLSearchParams, who: Pick<Caller, "tenant" | "user">): Promise<SignedIn>;
+  /** Calls `told` when a server announces other tools, a connection is lost, or `reconnect` has ended it. */
+  onChange(told: () => void): () => void;
   /** Closes all connections, and ends the processes of servers. Calls in progress fail. */
   close(): Promise<void>;
 }
@@ -86,6 +88,7 @@ class McpSource implements McpToolSource {
   /** Numbers of credentials that are objects, which cannot be written as text. */
   readonly #objects = new WeakMap<object, number>();
   #objectCount = 0;
+  readonly #listeners = new Set<() => void>();
 
   constructor(name: string, options: McpToolsOptions) {
     requireOptions(name, options);
@@ -135,12 +138,24 @@ class McpSource implements McpToolSource {
     return await this.#requireSignIns().finish(params, { tenant, user });
   }
 
+  onChange(told: () => void): () => void {
+    // a function of its own for each listener, which may be given twice
+    const listener = (): void => told();
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
   async reconnect(): Promise<void> {
     await this.#pool.reset();
+    this.#changed();
   }
 
   async close(): Promise<void> {
     await this.#pool.close();
+  }
+
+  #changed(): void {
+    for (const told of this.#listeners) told();
   }
 
   #toolsOf(connection: Connection, serverTools: readonly ServerTool[]): readonly McpTool[] {
@@ -254,7 +269,13 @@ class McpSource implements McpToolSource {
     const identity: Identity = { connecting, onChallenge: (challenge) => this.#signIns?.challenged(challenge) };
     try {
       const transport = await openTransport(this.#options, identity);
-      return await Connection.open(transport, { identity, clock: this.#clock, timeoutMs: this.#timeoutMs, onClosed });
+      return await Connection.open(transport, {
+        identity,
+        clock: this.#clock,
+        timeoutMs: this.#timeoutMs,
+        onClosed,
+        onChange: () => this.#changed(),
+      });
     } catch (error) {
       throw isUnauthorized(error) ? error : unreachable(this.name, error);
     }
@@ -341,7 +362,7 @@ async function fitting(tool: ServerTool, result: Parameters<typeof outputOf>[0])
   return { kind: "error", code: "OUTPUT_INVALID", text };
 }
 
-const SETTINGS = ["effects", "approval", "timeoutMs", "maxRetries", "ifUnknown", "maxResultChars"];
+const SETTINGS = ["effects", "secrets", "approval", "timeoutMs", "maxRetries", "ifUnknown", "maxResultChars"];
 const OPTIONS = [
   ...SETTINGS,
   ...["tools", "allow", "deny", "concurrency", "perCaller", "signsIn", "idleMs", "maxConnections", "connectTimeoutMs"],

@@ -34,6 +34,7 @@ export function serverTool({ name, tool, digest, settings, isChanged, run }: Ser
     digest,
     description: descriptionOf(tool),
     inputSchema: tool.inputSchema,
+    ...(settings.secrets !== undefined && { secrets: settings.secrets }),
     effects,
     approval: approvalOf(settings.approval ?? false, isChanged),
     timeoutMs: settings.timeoutMs ?? 30_000,

@@ -81,7 +81,7 @@ function hasUnreadError({ sink }: Trace): boolean {
 
 /** Returns the pauses for which a message was parked. The others are told to no caller: their handlers ask for them anew. */
 function pausesOf({ lasting }: Trace): Pick<SavedTrace, "pauses"> {
-  if (lasting === null || lasting.pauses.size === 0) return {};
+  if (lasting === null || lasting.pauseCount === 0) return {};
   const begun = [...lasting.pauses.values()].filter(({ hasBegun }) => hasBegun);
   if (begun.length === 0) return {};
   const pauses = begun.map(
@@ -116,7 +116,7 @@ function signalsOf({ lasting }: Trace): Pick<SavedTrace, "signals" | "signalled"
 }
 
 function effectsOf({ lasting }: Trace): Pick<SavedTrace, "effects"> {
-  if (lasting === null || lasting.effects.size === 0) return {};
+  if (lasting === null || lasting.effectCount === 0) return {};
   return {
     effects: [...lasting.effects].map(([key, { status, value, error }]) => [
       key,

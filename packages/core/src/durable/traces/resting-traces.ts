@@ -445,7 +445,7 @@ function restsUntil(trace: Trace): number | undefined {
   if (!trace.isOpen || lasting === null || lasting.rest === "none") return undefined;
   if (trace.isOpenEnded || trace.origin !== null) return undefined;
   if (trace.firstMember !== null || trace.lanes !== null || trace.entry !== null) return undefined;
-  if (trace.live !== trace.joined + lasting.paused.size) return undefined;
+  if (trace.live !== trace.joined + lasting.pausedCount) return undefined;
   for (const call of lasting.calls?.values() ?? []) if (needsProcess(call, trace)) return undefined;
   let dueAt = trace.deadlineAt ?? Number.POSITIVE_INFINITY;
   for (const group of trace.gathered ?? []) dueAt = Math.min(dueAt, group.dueAt ?? Number.POSITIVE_INFINITY);

@@ -1,3 +1,4 @@
+import type { Outcome } from "../../message/outcome.ts";
 import type { StreamSink } from "../results/stream-sink.ts";
 import { LeftSink, type Rookery, RookerySink } from "../results/rookery.ts";
 import type { TraceTable } from "../state/trace-table.ts";
@@ -93,10 +94,10 @@ export class Following {
     const { rookery } = this.#engine;
     const isAwaited = rookery.isAwaited(trace);
     if (isAwaited || trace.extras?.given !== undefined) sink.keepResults = trace.sink.keepResults;
-    if (isAwaited)
-      sink.onEnd = (outcome) => {
-        if (rookery.isAwaited(trace)) rookery.keep(trace, outcome);
-      };
+    const onEnd = (outcome: Outcome): void => {
+      if (rookery.isAwaited(trace)) rookery.keep(trace, outcome);
+    };
+    if (isAwaited) sink.onEnd = onEnd;
     trace.sink = sink;
   }
 }

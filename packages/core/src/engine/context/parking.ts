@@ -81,8 +81,8 @@ export class Parking {
       this.#pauses.arm(outer, pause);
       if (engine.reporter.hasListeners) engine.reporter.node(root, beginOf(pause));
     }
-    for (const pause of outer.lasting?.pauses.values() ?? [])
-      if (this.isOwn(pause, root)) pause.goOnWaiting = () => this.#requeue(paused);
+    const goOn = (): void => this.#requeue(paused);
+    for (const pause of outer.lasting?.pauses.values() ?? []) if (this.isOwn(pause, root)) pause.goOnWaiting = goOn;
     engine.ledger.paused(paused, begins);
     for (const pause of begins) if (isOpenPause(pause)) trace.sink.pause?.(ticketOf(pause));
     // an answer may arrive in the step that asked for it: without this check the message would wait for ever
@@ -98,18 +98,21 @@ export class Parking {
 
   /** Connects a restored pause of a trace with the messages that it has parked. */
   connect(trace: Trace, pause: Pause): void {
-    for (const paused of trace.lasting?.paused ?? [])
-      if (isOf(pause, paused)) pause.goOnWaiting = () => this.#requeue(paused);
+    for (const paused of trace.lasting?.paused ?? []) {
+      const goOn = (): void => this.#requeue(paused);
+      if (isOf(pause, paused)) pause.goOnWaiting = goOn;
+    }
   }
 
   /** Connects the pauses of a playbook's message that is in flight again with it. */
   adopt(attempt: Attempt): void {
     const caller = attempt.trace.origin?.parent;
+    const goOn = (): void => this.#requeue(attempt);
     for (const pause of outermost(attempt).trace.lasting?.pauses.values() ?? []) {
       if (!this.isOwn(pause, attempt)) continue;
       pause.askedBy = caller;
       pause.trace = attempt.trace;
-      pause.goOnWaiting = () => this.#requeue(attempt);
+      pause.goOnWaiting = goOn;
     }
   }
 

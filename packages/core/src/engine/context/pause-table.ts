@@ -92,10 +92,11 @@ export class PauseTable {
     engine.durable?.requireFit(value, "the answer to a pause", pause.node);
     pause.answer = { value };
     disarm(pause);
-    pause.refuse = (error) => {
+    const reopened = (error: unknown): void => {
       lasting.watchers = lasting.watchers.filter((watcher) => watcher !== told);
       refuse(error);
     };
+    pause.refuse = reopened;
     lasting.watchers.push(told);
     this.#resting.stir(trace);
     engine.ledger.changed(trace);
@@ -176,13 +177,16 @@ export class PauseTable {
       pause.timer?.cancel();
       trace.lasting?.pauses.delete(pause.key);
     }
-    if (trace.lasting?.pauses.size === 0) this.#traces.delete(trace.run);
+    if (trace.lasting?.pauseCount === 0) this.#traces.delete(trace.run);
   }
 
   /** Drops all pauses of an outermost trace that has ended. */
   ended(trace: Trace): void {
-    for (const pause of trace.lasting?.pauses.values() ?? []) pause.timer?.cancel();
-    trace.lasting?.pauses.clear();
+    const { lasting } = trace;
+    if (lasting !== null && lasting.pauseCount > 0) {
+      for (const pause of lasting.pauses.values()) pause.timer?.cancel();
+      lasting.pauses.clear();
+    }
     this.#traces.delete(trace.run);
   }
 

@@ -175,9 +175,9 @@ export class Pausing {
   mayFinish(attempt: Attempt): boolean {
     const engine = this.#engine;
     const { trace, worker } = attempt;
-    const pauses = outermost(attempt).trace.lasting?.pauses;
-    if (pauses === undefined || pauses.size === 0) return true;
-    const unasked = [...pauses.values()].filter((pause) => {
+    const { lasting } = outermost(attempt).trace;
+    if (lasting === null || lasting.pauseCount === 0) return true;
+    const unasked = [...lasting.pauses.values()].filter((pause) => {
       // a sleep that is not asked for any more has no answer to lose
       if (pause.token === undefined) return false;
       if (this.parking.isOwn(pause, attempt)) return pause.askedBy !== attempt;
@@ -210,11 +210,11 @@ export class Pausing {
 
   /** Ends the pauses of an attempt that has succeeded. */
   committed(attempt: Attempt): void {
-    const pauses = outermost(attempt).trace.lasting?.pauses;
-    if (pauses === undefined || pauses.size === 0) return;
+    const { lasting } = outermost(attempt).trace;
+    if (lasting === null || lasting.pauseCount === 0) return;
     this.drop(
       attempt,
-      [...pauses.values()].filter((pause) => isOf(pause, attempt)),
+      [...lasting.pauses.values()].filter((pause) => isOf(pause, attempt)),
     );
   }
 
@@ -230,7 +230,7 @@ export class Pausing {
         pauses.filter((pause) => pause.trace === trace),
       );
     } else this.pauses.ended(trace);
-    lasting.paused.clear();
+    if (lasting.pausedCount > 0) lasting.paused.clear();
     this.resting.stir(trace);
   }
 

@@ -59,7 +59,8 @@ export class StoredCalls {
     return this.#engine.waits.wait<unknown>(
       parent,
       (resolve, reject) => {
-        call.settle = (end) => ("error" in end ? reject(end.error) : resolve(end.result));
+        const settle = (end: CallEnd): void => ("error" in end ? reject(end.error) : resolve(end.result));
+        call.settle = settle;
         this.#engine.slots.lend(parent);
         if (call.origin !== undefined) this.#join(call, call.origin, parent);
         else {
@@ -125,9 +126,10 @@ export class StoredCalls {
     const sink = new PlaybookSink(this.#engine, origin, {
       opened: (trace) => {
         call.trace = trace;
-        call.cancel = (reason) => {
+        const cancel = (reason: unknown): void => {
           if (trace.isOpen) this.#engine.ending.alsoAwait(caller, run.ending.cancel(trace, reason));
         };
+        call.cancel = cancel;
         forget = caller.onEnd((reason) => call.cancel?.(reason));
       },
       rests: () => {

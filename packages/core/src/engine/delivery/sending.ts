@@ -194,7 +194,8 @@ export class Sending {
   /** Blocks until the trace's reader has room. `attempt` returns whether it got in. */
   whenRoom(trace: Trace, attempt: () => boolean): void {
     (trace.more.unread ??= []).push(attempt);
-    trace.sink.onRoom ??= () => this.roomFor(trace);
+    const onRoom = (): void => this.roomFor(trace);
+    trace.sink.onRoom ??= onRoom;
   }
 
   #offer(send: Send): boolean {

@@ -82,7 +82,8 @@ export class Committing {
     const { extras } = attempt;
     if (extras !== null && extras.unsentChunks > 0) {
       // the streamed chunks precede the returned value: sending now would overtake the blocked ones
-      extras.onChunksSent = () => this.#sendOn(attempt, sent, edges);
+      const onChunksSent = (): void => this.#sendOn(attempt, sent, edges);
+      extras.onChunksSent = onChunksSent;
       return;
     }
     this.#sendOn(attempt, sent, edges);
@@ -131,7 +132,7 @@ export class Committing {
     ledger.committed(attempt, lasting?.log === undefined ? 0 : this.#engine.logs.committed(attempt));
     if (lasting !== null) {
       this.#engine.pausing.committed(attempt);
-      if (lasting.effects.size > 0) this.#engine.effects.committed(attempt);
+      if (lasting.effectCount > 0) this.#engine.effects.committed(attempt);
       if (lasting.calls !== undefined) this.#engine.playbooks.committed(attempt);
     }
     slots.leave(attempt);

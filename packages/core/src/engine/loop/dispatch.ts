@@ -248,8 +248,10 @@ export class Dispatch {
    * them every hop would allocate two closures, and their context if they were made where they are used.
    */
   #listen(attempt: Attempt): void {
-    attempt.onReturned = (result) => this.#driveOn(attempt, true, result);
-    attempt.onThrew = (error) => this.#driveOn(attempt, false, error);
+    attempt.listen(
+      (result) => this.#driveOn(attempt, true, result),
+      (error) => this.#driveOn(attempt, false, error),
+    );
   }
 
   /** Continues a failed attempt with the value of its policy's `onFailed`. */

@@ -194,6 +194,12 @@ export class Attempt implements QueueItem, StreamWriter {
     this.attempt = attempt;
   }
 
+  /** Keeps the continuation of its handler's promise. Function literals that it would be assigned live long: decision 26. */
+  listen(onReturned: (value: unknown) => void, onThrew: (error: unknown) => void): void {
+    this.onReturned = onReturned;
+    this.onThrew = onThrew;
+  }
+
   /** Moves to queued, for the first time or again. */
   queue(): void {
     if (this.state === State.PARKED) this.worker.parked -= 1;

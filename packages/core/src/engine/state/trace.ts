@@ -173,16 +173,13 @@ export function needsProcess(call: StoredCall, caller: Trace): boolean {
 
 /** State of a trace that outlives its attempts and, in a durable flow, the process. Few traces have any. */
 export class Lasting {
-  /** Side effects by key. */
-  readonly effects = new Map<string, Effect>();
-  /** Pauses and sleeps by key, in creation order. */
-  readonly pauses = new Map<string, Pause>();
+  #effects: Map<string, Effect> | undefined;
+  #pauses: Map<string, Pause> | undefined;
+  #paused: Set<Attempt> | undefined;
   /** Signals that are not consumed, in order of acceptance. */
   signals: Signal[] = [];
   /** The largest sequence of an accepted signal that had one. */
   signalled = -1;
-  /** Paused attempts. */
-  readonly paused = new Set<Attempt>();
   /** Items that handlers have appended, if any. */
   log: TraceLog | undefined;
   /** Calls of playbooks by key, in a durable flow. */
@@ -196,6 +193,33 @@ export class Lasting {
   rest: "none" | "asleep" | "quiet" = "none";
   /** Whether its callers were notified of its rest before it was unloaded. */
   wasTold = false;
+
+  /** Side effects by key. Made when it is looked at, as the others: a trace that has only a log has none of them. */
+  get effects(): Map<string, Effect> {
+    return (this.#effects ??= new Map());
+  }
+
+  get effectCount(): number {
+    return this.#effects?.size ?? 0;
+  }
+
+  /** Pauses and sleeps by key, in creation order. */
+  get pauses(): Map<string, Pause> {
+    return (this.#pauses ??= new Map());
+  }
+
+  get pauseCount(): number {
+    return this.#pauses?.size ?? 0;
+  }
+
+  /** Paused attempts. */
+  get paused(): Set<Attempt> {
+    return (this.#paused ??= new Set());
+  }
+
+  get pausedCount(): number {
+    return this.#paused?.size ?? 0;
+  }
 }
 
 /** Messages of a trace that a join has gathered so far. */

@@ -126,7 +126,7 @@ export class Ending {
       this.finish(trace);
       return;
     }
-    const paused = trace.lasting?.paused.size ?? 0;
+    const paused = trace.lasting?.pausedCount ?? 0;
     if (trace.live !== trace.joined + trace.fetching + paused || trace.live === 0) return;
     const engine = this.#engine;
     if (paused > 0) {
@@ -283,6 +283,8 @@ export class Ending {
     }
     this.#engine.slots.freeLate(attempt);
     if (!extras.isZombie) this.#unwound(trace, attempt, false);
+    // its pause knows the attempt until it is answered, for days perhaps, and has no use for the rest of it
+    if (!extras.isZombie && isPause(extras.reason)) attempt.extras = null;
   }
 
   /** Fast path for calls: completes a trace with its only result. */
@@ -397,7 +399,7 @@ export class Ending {
       attempt.end();
       engine.slots.free(attempt);
     }
-    if (trace.lasting !== null) waiting.push(...trace.lasting.paused);
+    if (trace.lasting !== null && trace.lasting.pausedCount > 0) waiting.push(...trace.lasting.paused);
     this.#endLasting(trace, status);
     for (const group of trace.gathered ?? []) {
       group.timer?.cancel();
@@ -570,4 +572,8 @@ function* attemptsOf(trace: Trace): Generator<Attempt> {
 function streamEnd(status: OutcomeStatus): StreamEnd {
   if (status === "completed" || status === "empty") return "done";
   return status === "failed" || status === "exhausted" ? "error" : "cancelled";
+}
+
+function isPause(reason: Error | undefined): boolean {
+  return reason instanceof FlowError && reason.code === FlowErrorCode.TRACE_PAUSED;
 }

@@ -60,6 +60,8 @@ const OWN_CODES: ReadonlySet<FlowErrorCode> = new Set([
 /** Handles an attempt that threw or timed out: schedules a retry, falls back to `onFailed`, or fails its trace. */
 export class Failing {
   readonly #engine: FailingHost;
+  /** The same for all attempts: each of them has a timer. */
+  readonly #onTimeout = (attempt: Attempt): void => this.#timedOut(attempt);
 
   constructor(engine: FailingHost) {
     this.#engine = engine;
@@ -69,7 +71,7 @@ export class Failing {
   armTimeout(attempt: Attempt, timeoutMs: number): void {
     const startedAt = this.#engine.clock.now();
     attempt.started = new Moment(startedAt, 0);
-    attempt.more.timer = this.#engine.timers.at(startedAt + timeoutMs, () => this.#timedOut(attempt, timeoutMs));
+    attempt.more.timer = this.#engine.timers.at(startedAt + timeoutMs, this.#onTimeout, attempt);
   }
 
   /** Handles an error thrown by a handler, or an invalid payload. */
@@ -123,10 +125,11 @@ export class Failing {
     this.#engine.ending.fail(attempt.trace, this.#error(attempt, FlowErrorCode.NODE_EXCEPTION, message, thrown));
   }
 
-  #timedOut(attempt: Attempt, timeoutMs: number): void {
+  #timedOut(attempt: Attempt): void {
     if (attempt.state !== State.RUNNING) return;
     const engine = this.#engine;
     const { worker, trace } = attempt;
+    const timeoutMs = attempt.policy.timeoutMs as number;
     const error = this.#error(
       attempt,
       FlowErrorCode.NODE_TIMEOUT,
