@@ -64,7 +64,10 @@ class PostgresStore implements MemoryStore {
     this.#pool = pool;
     this.#schema = schema;
     this.#role = role;
-    this.catalog = new SqlCatalog(async (work) => await this.#transaction("", "read committed", work));
+    this.catalog = new SqlCatalog({
+      read: async (work) => await this.#transaction("", "read committed read only", work),
+      write: async (work) => await this.#transaction("", "read committed", work),
+    });
   }
 
   /** Brings the schema to the latest version, one process at a time. */
