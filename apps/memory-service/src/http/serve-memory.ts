@@ -68,8 +68,14 @@ export async function serveMemory(memory: Memory, options: ServeMemoryOptions = 
   const service = new Service(memory, door, mcp, maxBodyBytes);
   const server = createServer((request, response) => void service.answer(request, response));
   const monitor = createServer((request, response) => void service.monitor(request, response));
-  await listening(server, port, host);
-  await listening(monitor, monitoringPort, host);
+  try {
+    await listening(server, port, host);
+    await listening(monitor, monitoringPort, host);
+  } catch (error) {
+    // a server that listens keeps the process alive
+    server.close();
+    throw error;
+  }
   const close = async ({ drainMs = 5_000 }: { readonly drainMs?: number } = {}): Promise<void> => {
     service.isStopping = true;
     await mcp.close();
@@ -212,8 +218,15 @@ async function write(response: ServerResponse, reply: Reply): Promise<void> {
   response.end();
 }
 
+/** @throws Error when the address cannot be had */
 async function listening(server: Server, port: number, host: string): Promise<void> {
-  await once(server.listen(port, host), "listening");
+  try {
+    await once(server.listen(port, host), "listening");
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const why = code === "EADDRINUSE" ? "another program uses it; choose another port" : code;
+    throw new Error(`Cannot listen on ${host}:${port}: ${why}`, { cause });
+  }
 }
 
 async function closed(server: Server): Promise<void> {

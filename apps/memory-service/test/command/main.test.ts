@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
@@ -57,6 +58,16 @@ test("key prints a secret, and doctor tells that each file is whole", async () =
   const examined = await run("doctor");
   expect(examined.status).toBe(0);
   expect(examined.printed).toContain("ok   catalog.db: whole\n");
+});
+
+test("serve ends when its second port is taken, and names it", async () => {
+  const other = createServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const { port } = other.address() as AddressInfo;
+  const { status, said } = await run("serve", "--port", String(port - 1));
+  other.close();
+  expect(said).toContain(`Cannot listen on 127.0.0.1:${port}: another program uses it`);
+  expect(status).toBe(1);
 });
 
 test.for([
