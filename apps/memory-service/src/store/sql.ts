@@ -34,3 +34,13 @@ export function allOf(clauses: readonly Clause[]): Clause {
 export function marksFor(values: readonly unknown[]): string {
   return values.map(() => "?").join(", ");
 }
+
+/**
+ * Returns the clause that a column is one of one or more values. The last is repeated up to a power of two: statements
+ * are kept by their text, and so there are few for lists of all lengths.
+ */
+export function among(column: string, values: readonly SqlValue[]): Clause {
+  const padded = [...values];
+  while ((padded.length & (padded.length - 1)) !== 0) padded.push(values.at(-1) ?? null);
+  return { text: `${column} in (${marksFor(padded)})`, values: padded };
+}

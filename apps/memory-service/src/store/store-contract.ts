@@ -105,7 +105,7 @@ const RULES: Readonly<Record<string, (store: MemoryStore) => Promise<void>>> = {
     const failed = await store
       .write("acme", async (rows) => {
         const seq = await rows.fragments.insert(row({}));
-        await rows.jobs.add(seq, "m", 1, NOW);
+        await rows.jobs.add([seq], "m", NOW);
         throw new Error("no");
       })
       .catch((error: unknown) => error);
@@ -268,7 +268,7 @@ const RULES: Readonly<Record<string, (store: MemoryStore) => Promise<void>>> = {
     await store.write("acme", async (rows) => {
       await rows.fragments.setSuperseded(older.seq, newer.seq);
       await rows.vectors.put(newer.seq, "m", 1, new Uint8Array([1, 2, 3]));
-      await rows.jobs.add(newer.seq, "m", 2, NOW);
+      await rows.jobs.add([newer.seq], "m", NOW);
       await rows.grants.put(newer.seq, { ...BOB, createdAt: NOW });
       await rows.events.add({ type: "created", seq: newer.seq, owner: "ada", actor: "ada", at: NOW, traceId: "t" });
       await rows.fragments.delete(newer.seq);
@@ -294,7 +294,7 @@ const RULES: Readonly<Record<string, (store: MemoryStore) => Promise<void>>> = {
     await store.write("acme", async (rows) => {
       await rows.fragments.setSuperseded(older.seq, newer.seq);
       for (const model of ["m", "old"]) await rows.vectors.put(newer.seq, model, 1, new Uint8Array([1]));
-      await rows.jobs.add(newer.seq, "m", 2, NOW);
+      await rows.jobs.add([newer.seq], "m", NOW);
       for (const type of ["created", "embedded", "recalled"] as const)
         await rows.events.add({ type, seq: newer.seq, owner: "ada", actor: "ada", at: NOW, traceId: "t" });
     });
@@ -314,8 +314,8 @@ const RULES: Readonly<Record<string, (store: MemoryStore) => Promise<void>>> = {
     const claim = async (now: number): Promise<number> =>
       (await store.write("acme", async ({ jobs }) => await jobs.claim("m", 9, now, now + 60))).length;
     await store.write("acme", async ({ jobs }) => {
-      await jobs.add(seq, "m", 1, NOW);
-      await jobs.add(seq, "m", 1, NOW);
+      await jobs.add([seq], "m", NOW);
+      await jobs.add([seq], "m", NOW);
     });
     same("claims before it is due", await claim(NOW - 1), 0);
     same("claims", await Promise.all([claim(NOW), claim(NOW)]), [1, 0]);

@@ -1,7 +1,7 @@
 import type { Level } from "../fragment.ts";
 import { bytes, number } from "./columns.ts";
 import { sightOf, type Viewer } from "./sight.ts";
-import type { Sql, SqlRow, SqlValue } from "./sql.ts";
+import { among, type Sql, type SqlRow, type SqlValue } from "./sql.ts";
 
 /** A stored vector: its scale, then one signed byte per dimension. */
 export interface StoredVector {
@@ -55,7 +55,8 @@ export class VectorRows {
   /** Returns the vectors of fragments by sequence number. */
   async of(model: string, seqs: readonly number[]): Promise<StoredVector[]> {
     if (seqs.length === 0) return [];
-    return await this.#select(`f.seq in (${seqs.map(() => "?").join(", ")})`, [model, ...seqs]);
+    const wanted = among("f.seq", seqs);
+    return await this.#select(wanted.text, [model, ...wanted.values]);
   }
 
   /** Counts the vectors of a model. */

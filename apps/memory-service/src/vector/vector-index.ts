@@ -91,6 +91,26 @@ export class VectorIndex {
     return best.ranked();
   }
 
+  /** Returns vectors of fragments by sequence number, those of the viewer's loaded blocks without asking the store. */
+  async vectorsOf(
+    rows: Rows,
+    { viewer, model }: Pick<VectorQuery, "viewer" | "model">,
+    seqs: readonly number[],
+  ): Promise<ReadonlyMap<number, QuantizedVector>> {
+    const found = new Map<number, QuantizedVector>();
+    for (const key of keysOf(viewer.user)) {
+      const block = this.#blocks.get(nameOf(rows.tenant, model, key))?.block;
+      if (block === undefined) continue;
+      for (const seq of seqs) {
+        const vector = block.get(seq);
+        if (vector !== undefined) found.set(seq, vector);
+      }
+    }
+    const others = seqs.filter((seq) => !found.has(seq));
+    for (const { seq, vector } of await rows.vectors.of(model, others)) found.set(seq, unpackVector(vector));
+    return found;
+  }
+
   /** Follows a committed change. */
   apply({ tenant, mark, model, added = [], removed = [], moved = false }: VectorChange): void {
     for (const [name, loaded] of this.#blocks) {
@@ -123,7 +143,7 @@ export class VectorIndex {
   }
 
   async #load(rows: Rows, model: string, key: BlockKey, mark: number, dims: number): Promise<Loaded> {
-    const name = [rows.tenant, model, key.level, key.owner ?? ""].join("\0");
+    const name = nameOf(rows.tenant, model, key);
     const known = this.#blocks.get(name);
     if (known?.mark === mark) {
       this.#blocks.delete(name);
@@ -162,6 +182,10 @@ function put(loaded: Loaded, { seq, vector }: StoredVector): void {
 
 function bytesOf({ block }: Loaded): number {
   return block?.bytes ?? 0;
+}
+
+function nameOf(tenant: string, model: string, { level, owner = "" }: BlockKey): string {
+  return [tenant, model, level, owner].join("\0");
 }
 
 function keysOf(user: string): readonly BlockKey[] {
