@@ -191,6 +191,7 @@ class PostgresStore implements MemoryStore {
 class PostgresSql implements Sql {
   readonly skipLocked = "for update skip locked";
   readonly keyPrefix = "tenant_id, ";
+  readonly joined = (column: string): string => `string_agg(${column}, '')`;
   readonly #client: PoolClient;
 
   constructor(client: PoolClient) {

@@ -10,6 +10,8 @@ export interface Sql {
   all(text: string, values?: readonly SqlValue[]): Promise<readonly SqlRow[]>;
   /** Runs a statement and returns the number of changed rows. */
   run(text: string, values?: readonly SqlValue[]): Promise<number>;
+  /** Aggregate that joins the bytes of a column, row after row. */
+  joined(column: string): string;
   /** Clause that lets parallel claims of rows pass one another; empty where writers are serial. */
   readonly skipLocked: string;
   /** Columns that precede those of every key, with a comma; empty where a tenant has a database of its own. */

@@ -1,5 +1,6 @@
 import type { MemoryStore } from "./memory-store.ts";
 import type { NewFragmentRow } from "./fragment-rows.ts";
+import type { BlockKey } from "./vector-rows.ts";
 import type { FragmentFilter } from "./sight.ts";
 
 /** One rule that every store obeys: a test of any test runner. */
@@ -43,6 +44,8 @@ const MARK_MS = 200;
 const ADA = { tenant: "acme", user: "ada" };
 const BOB = { tenant: "acme", user: "bob" };
 const EVE = { tenant: "other", user: "eve" };
+
+const ALL_BYTES = Uint8Array.from({ length: 256 }, (_, at) => 255 - at);
 
 let count = 0;
 
@@ -335,17 +338,26 @@ const RULES: Readonly<Record<string, (store: MemoryStore) => Promise<void>>> = {
       await rows.grants.put(shared.seq, { ...EVE, createdAt: NOW });
       for (const { seq } of [own, shared]) {
         await rows.vectors.put(seq, "m", 1, new Uint8Array([1]));
-        await rows.vectors.put(seq, "m", 1, new Uint8Array([seq]));
+        await rows.vectors.put(seq, "m", 1, ALL_BYTES);
         await rows.vectors.put(seq, "old", 1, new Uint8Array([0]));
       }
     });
     await store.read("acme", async ({ vectors }) => {
-      const block = await vectors.block("m", { level: "private", owner: "ada" });
-      same(
-        "the block",
-        block.map(({ seq, vector }) => [seq, ...vector]),
-        [[own.seq, own.seq]],
-      );
+      const keys: readonly BlockKey[] = [
+        { level: "private", owner: "ada" },
+        { level: "shared", owner: "ada" },
+        { level: "tenant", owner: undefined },
+      ];
+      const parts = (await Array.fromAsync(vectors.blocks("m", keys))).map((part) => [
+        part.level,
+        part.vectors.map(({ seq, vector }) => [seq, ...vector]),
+      ]);
+      same("the blocks", parts.toSorted(), [
+        ["private", [[own.seq, ...ALL_BYTES]]],
+        ["shared", [[shared.seq, ...ALL_BYTES]]],
+      ]);
+      const [block] = await Array.fromAsync(vectors.blocks("m", keys.slice(0, 1)));
+      same("the vectors of one block", block?.vectors.length, 1);
       const granted = await vectors.granted("m", EVE, NOW);
       same(
         "the granted",

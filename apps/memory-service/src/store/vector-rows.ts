@@ -1,5 +1,5 @@
-import type { Level } from "../fragment.ts";
-import { bytes, number } from "./columns.ts";
+import { type Level, LEVELS } from "../fragment.ts";
+import { bytes, number, oneOf, text } from "./columns.ts";
 import { sightOf, type Viewer } from "./sight.ts";
 import { among, type Sql, type SqlRow, type SqlValue } from "./sql.ts";
 
@@ -15,6 +15,15 @@ export interface BlockKey {
   /** Absent for level `tenant`. */
   readonly owner: string | undefined;
 }
+
+/** Vectors of a block that are read at once. */
+export interface BlockPart {
+  readonly level: Level;
+  readonly vectors: readonly StoredVector[];
+}
+
+/** Vectors of a part, at most: one value in the database holds the bytes of all. */
+const AT_ONCE = 4_096;
 
 /** Reads and writes the vectors of a tenant. */
 export class VectorRows {
@@ -35,11 +44,27 @@ export class VectorRows {
     );
   }
 
-  /** Returns the vectors of current fragments in a block. */
-  async block(model: string, { level, owner }: BlockKey): Promise<StoredVector[]> {
-    const mine = owner === undefined ? "" : "and f.user_id = ?";
-    const values: SqlValue[] = owner === undefined ? [model, level] : [model, level, owner];
-    return await this.#select(`f.level = ? ${mine}`, values);
+  /** Yields the vectors of current fragments in blocks of different levels, part by part. */
+  async *blocks(model: string, keys: readonly BlockKey[]): AsyncGenerator<BlockPart, void, undefined> {
+    const within = keys.map(({ owner }) => (owner === undefined ? "f.level = ?" : "f.level = ? and f.user_id = ?"));
+    const names = keys.flatMap(({ level, owner }) => (owner === undefined ? [level] : [level, owner]));
+    let after = 0;
+    let count = AT_ONCE;
+    while (count === AT_ONCE) {
+      // a value for each vector would be as many small pieces of memory, between those that stay
+      const rows = await this.#sql.all(
+        `select b.level, string_agg(cast(b.seq as text), ',') as seqs, ${this.#sql.joined("b.vector")} as vectors
+         from (select e.seq, e.vector, f.level from embedding e join fragment f on f.seq = e.seq
+           where e.model = ? and f.superseded_by is null and (${within.join(" or ")}) and e.seq > ?
+           order by e.seq limit ${AT_ONCE}) b group by b.level`,
+        [model, ...names, after],
+      );
+      const parts = rows.map((row) => ({ level: oneOf(row, "level", LEVELS), vectors: vectorsOf(row) }));
+      yield* parts;
+      const seqs = parts.flatMap(({ vectors }) => vectors.map(({ seq }) => seq));
+      count = seqs.length;
+      after = Math.max(after, ...seqs);
+    }
   }
 
   /** Returns the vectors of current fragments that were granted to the viewer. */
@@ -78,4 +103,12 @@ export class VectorRows {
     );
     return rows.map((row: SqlRow) => ({ seq: number(row, "seq"), vector: bytes(row, "vector") }));
   }
+}
+
+/** Splits joined vectors. Those of one model have one length. */
+function vectorsOf(row: SqlRow): StoredVector[] {
+  const seqs = text(row, "seqs").split(",").map(Number);
+  const joined = bytes(row, "vectors");
+  const length = joined.length / seqs.length;
+  return seqs.map((seq, at) => ({ seq, vector: joined.subarray(at * length, (at + 1) * length) }));
 }
