@@ -150,7 +150,7 @@ class Service {
     const reply = await route.run({
       memory,
       params,
-      query: parseInput(route.query ?? NO_QUERY, Object.fromEntries(searchParams)),
+      query: parseInput(route.query ?? NO_QUERY, onceEach(searchParams)),
       body: route.body === undefined ? undefined : parseInput(route.body, body),
       signal: left.signal,
       idempotencyKey: typeof key === "string" ? key : undefined,
@@ -191,6 +191,16 @@ function placeOf(path = "/"): URL {
   if (url !== null) return url;
   throw new MemoryError("INVALID", "The path is no path of a URL", {
     issues: [{ path: ["path"], message: "expected one of /openapi.json" }],
+  });
+}
+
+/** @throws MemoryError `INVALID` for a parameter that is given twice: only one of its values could count */
+function onceEach(params: URLSearchParams): Record<string, string> {
+  const names = [...params.keys()];
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice === undefined) return Object.fromEntries(params);
+  throw new MemoryError("INVALID", `The query has "${twice}" twice`, {
+    issues: [{ path: [twice], message: "expected once" }],
   });
 }
 
