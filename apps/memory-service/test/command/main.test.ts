@@ -16,7 +16,7 @@ function start(...args: string[]) {
   return spawn(
     process.execPath,
     ["--conditions=@penguiflow/source", "--no-warnings", BIN, ...args, "--directory", directory],
-    { stdio: ["ignore", "pipe", "pipe"] },
+    { stdio: ["pipe", "pipe", "pipe"] },
   );
 }
 
@@ -58,6 +58,25 @@ test("key prints a secret, and doctor tells that each file is whole", async () =
   const examined = await run("doctor");
   expect(examined.status).toBe(0);
   expect(examined.printed).toContain("ok   catalog.db: whole\n");
+});
+
+test("what a client of mcp has sent before it leaves is kept and answered", async () => {
+  const client = { capabilities: {}, clientInfo: { name: "hasty", version: "1" }, protocolVersion: "2025-06-18" };
+  const saves = Array.from({ length: 20 }, (_, id) => ({
+    id,
+    method: "tools/call",
+    params: { name: "memory_save", arguments: { text: `said in haste, ${id}` } },
+  }));
+  const messages = [
+    { id: "first", method: "initialize", params: client },
+    { method: "notifications/initialized" },
+    ...saves,
+  ];
+  const child = start("mcp", "--user", "hasty");
+  child.stdin.end(messages.map((message) => `${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`).join(""));
+  const [answers, status] = await Promise.all([text(child.stdout), statusOf(child)]);
+  expect([status, answers.match(/Saved as/g)]).toMatchObject([0, { length: 20 }]);
+  expect((await run("export", "--user", "hasty")).printed.match(/in haste/g)).toHaveLength(20);
 });
 
 test("serve ends when its second port is taken, and names it", async () => {
