@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
@@ -89,10 +89,26 @@ test("serve ends when its second port is taken, and names it", async () => {
   expect(status).toBe(1);
 });
 
+test("a file that is no database is named by doctor, and export says what is wrong with it", async () => {
+  writeFileSync(
+    path.join(directory, "tenants", "broken.db"),
+    "no database, but long enough to be taken for one".repeat(9),
+  );
+  expect(await run("export", "--tenant", "broken")).toMatchObject({
+    status: 1,
+    said: expect.stringContaining("file is not a database") as string,
+  });
+  const examined = await run("doctor");
+  rmSync(path.join(directory, "tenants", "broken.db"));
+  expect(examined).toMatchObject({ status: 1, said: "" });
+  expect(examined.printed).toContain(`FAIL ${path.join("tenants", "broken.db")}: file is not a database`);
+});
+
 test.for([
   [["fly"], 'Unknown command "fly": expected serve, mcp, key, export, eval or doctor'],
   [["eval", "--embedder", "openai:x"], 'Option "--embedder" must be none, hash, openai:URL,MODEL,DIMS'],
   [["serve", "--prot", "1"], "--prot"],
+  [["export", "--tenant", "House"], 'tenant must match ^[a-z0-9-]{1,63}$: got "House"'],
   [["serve", "--port", "x"], 'must be a whole number from 0 to 65534: got "x"'],
 ] as const)("%s cannot be followed: it says why", async ([args, why]) => {
   const { status, said } = await run(...args);
