@@ -12,6 +12,8 @@ export class OpenRequests {
   /** @param transport - is served already: what it receives and sends passes through here from now on */
   constructor(transport: Transport) {
     const { onmessage } = transport;
+    // the transport has no other way to tell
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener
     transport.onmessage = (message, extra) => {
       this.#received(message);
       onmessage?.(message, extra);

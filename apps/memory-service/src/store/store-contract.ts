@@ -348,16 +348,14 @@ const RULES: Readonly<Record<string, (store: MemoryStore) => Promise<void>>> = {
         { level: "shared", owner: "ada" },
         { level: "tenant", owner: undefined },
       ];
-      const parts = (await Array.fromAsync(vectors.blocks("m", keys))).map((part) => [
-        part.level,
-        part.vectors.map(({ seq, vector }) => [seq, ...vector]),
-      ]);
-      same("the blocks", parts.toSorted(), [
-        ["private", [[own.seq, ...ALL_BYTES]]],
-        ["shared", [[shared.seq, ...ALL_BYTES]]],
-      ]);
-      const [block] = await Array.fromAsync(vectors.blocks("m", keys.slice(0, 1)));
-      same("the vectors of one block", block?.vectors.length, 1);
+      const parts: Record<string, number[][]> = {};
+      for await (const part of vectors.blocks("m", keys))
+        parts[part.level] = part.vectors.map(({ seq, vector }) => [seq, ...vector]);
+      same("the levels", Object.keys(parts).toSorted(), ["private", "shared"]);
+      same("the private block", parts["private"], [[own.seq, ...ALL_BYTES]]);
+      same("the shared block", parts["shared"], [[shared.seq, ...ALL_BYTES]]);
+      for await (const { level, vectors: one } of vectors.blocks("m", keys.slice(0, 1)))
+        same("the only block", [level, one.length], ["private", 1]);
       const granted = await vectors.granted("m", EVE, NOW);
       same(
         "the granted",

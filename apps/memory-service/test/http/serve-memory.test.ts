@@ -112,9 +112,9 @@ describe("the memory over HTTP", () => {
 
   test("tells a client that writes far too much why it is refused, once it has written", async () => {
     await using here = await started({ maxBodyBytes: 100_000 });
-    const text = "x".repeat(1_200_000);
+    const body = { text: "x".repeat(1_200_000) };
     for (let at = 0; at < 10; at++)
-      expect(await here.ask("POST", "/v1/fragments", { text })).toMatchObject({
+      expect(await here.ask("POST", "/v1/fragments", body)).toMatchObject({
         status: 413,
         body: { code: "BODY_TOO_LARGE" },
       });
