@@ -16,7 +16,7 @@ export interface BlockKey {
   readonly owner: string | undefined;
 }
 
-/** Vectors of a block that are read at once. */
+/** Vectors of a block that are read at once. They are to be copied: the next part takes their memory back. */
 export interface BlockPart {
   readonly level: Level;
   readonly vectors: readonly StoredVector[];
@@ -59,11 +59,15 @@ export class VectorRows {
            order by e.seq limit ${AT_ONCE}) b group by b.level`,
         [model, ...names, after],
       );
-      const parts = rows.map((row) => ({ level: oneOf(row, "level", LEVELS), vectors: vectorsOf(row) }));
-      yield* parts;
-      const seqs = parts.flatMap(({ vectors }) => vectors.map(({ seq }) => seq));
-      count = seqs.length;
-      after = Math.max(after, ...seqs);
+      count = 0;
+      for (const row of rows) {
+        const joined = bytes(row, "vectors");
+        const vectors = vectorsOf(row, joined);
+        yield { level: oneOf(row, "level", LEVELS), vectors };
+        count += vectors.length;
+        for (const { seq } of vectors) after = Math.max(after, seq);
+        free(joined);
+      }
     }
   }
 
@@ -106,9 +110,14 @@ export class VectorRows {
 }
 
 /** Splits joined vectors. Those of one model have one length. */
-function vectorsOf(row: SqlRow): StoredVector[] {
+function vectorsOf(row: SqlRow, joined: Uint8Array): StoredVector[] {
   const seqs = text(row, "seqs").split(",").map(Number);
-  const joined = bytes(row, "vectors");
   const length = joined.length / seqs.length;
   return seqs.map((seq, at) => ({ seq, vector: joined.subarray(at * length, (at + 1) * length) }));
+}
+
+/** Frees bytes now: they are many, and a collection of garbage may be far. */
+function free({ buffer, byteLength }: Uint8Array): void {
+  // a driver may have cut them from a buffer of others
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
