@@ -29,7 +29,6 @@ export class OpenFiles<File> {
   readonly #idle: Idle | undefined;
   /** By name, the least recently used first. */
   readonly #entries = new Map<string, Entry<File>>();
-  #isClosing = false;
 
   constructor({ open, close, limit, idleMs, clock }: OpenFilesOptions<File>) {
     this.#limit = limit;
@@ -58,7 +57,7 @@ export class OpenFiles<File> {
     } finally {
       entry.users -= 1;
       if (this.#entries.get(name) === entry) this.#idle?.touch(name);
-      this.#closeOldestSoon();
+      await this.#closeOldest();
     }
   }
 
@@ -90,24 +89,18 @@ export class OpenFiles<File> {
 
   #closeIdle(name: string): void {
     // a call that still runs notes the use again when it is done
-    if (this.#entries.get(name)?.users === 0) this.#closeUnused(name);
+    if (this.#entries.get(name)?.users === 0) void this.#closeUnused(name);
   }
 
-  /** Closes files beyond the limit once the call that needed a place has been answered: to close one takes a while. */
-  #closeOldestSoon(): void {
-    if (this.#isClosing || this.#entries.size <= this.#limit) return;
-    this.#isClosing = true;
-    setImmediate(() => {
-      this.#isClosing = false;
-      for (const [name, entry] of this.#entries) {
-        if (this.#entries.size <= this.#limit) return;
-        if (entry.users === 0) this.#closeUnused(name);
-      }
-    });
+  async #closeOldest(): Promise<void> {
+    for (const [name, entry] of this.#entries) {
+      if (this.#entries.size <= this.#limit) return;
+      if (entry.users === 0) await this.#closeUnused(name);
+    }
   }
 
-  #closeUnused(name: string): void {
-    // a file that does not close is closed with the process; its committed rows are safe
-    this.close(name).catch(() => {});
+  async #closeUnused(name: string): Promise<void> {
+    // no call is about this file: one that does not close is closed with the process, and its committed rows are safe
+    await this.close(name).catch(() => {});
   }
 }
