@@ -27,7 +27,7 @@ export class OpenRequests {
 
   /** Resolves once all are answered, after `mostMs` at the latest. */
   async answered(mostMs: number): Promise<void> {
-    // those that were read just now are received by then
+    // requests that were read just now are received by then
     await nextTurn();
     if (this.#ids.size === 0) return;
     await new Promise<void>((resolve) => {

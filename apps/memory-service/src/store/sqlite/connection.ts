@@ -33,7 +33,7 @@ export class Connection implements Sql {
   readonly #statements = new Map<string, StatementSync>();
   readonly #line: Call[] = [];
   #isBusy = false;
-  /** File of the write-ahead log, until the first transaction has been written; later undefined. */
+  /** File of the write-ahead log, until the first transaction begins; later undefined. */
   #emptyLog: string | undefined;
   #isUnflushed = false;
 
