@@ -3,8 +3,8 @@ import { once } from "node:events";
 import path from "node:path";
 import { development, type Reply, type Timing } from "./contract.ts";
 
-/** Returns the time limit of a run. Many waiting traces take their time. */
-const limitMs = (): number => Math.max(240_000, Number(process.env["BENCH_TRACES"] ?? 0) / 2);
+/** Returns the time limit of a run: a busy machine may give a run a small share. Many waiting traces take their time. */
+const limitMs = (): number => Math.max(600_000, Number(process.env["BENCH_TRACES"] ?? 0) / 2);
 
 /** Order for one run. */
 export interface Order {

@@ -66,8 +66,9 @@ export class MemoryHandle {
   async ingest(input: NewFragment | readonly NewFragment[], options: WriteOptions = {}): Promise<IngestResponse> {
     return await this.#request("write", async () => {
       const { schemas, flows } = this.#core;
-      const isList = Array.isArray(input);
-      const fragments = parseInput(schemas.fragments, isList ? input : [input], isList ? ["fragments"] : []);
+      const fragments = Array.isArray(input)
+        ? parseInput(schemas.fragments, input, ["fragments"])
+        : [parseInput(schemas.fragments.element, input)];
       const idempotencyKey = parseInput(schemas.idempotencyKey, options.idempotencyKey, ["idempotencyKey"]);
       return await flows.ingest.execute({ principal: this.principal, fragments, idempotencyKey }, limitsOf(options));
     });

@@ -102,9 +102,9 @@ export function parseInput<Output>(schema: z.ZodType<Output>, input: unknown, pa
 /** Returns an issue, and for a union those of the form that the input is closest to. */
 function issuesOf(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   if (issue.code !== "invalid_union" || issue.errors.length === 0) return [issue];
-  // a form without unknown keys is the one that was meant
+  // the form with the fewest unknown keys is the one that was meant
   const distance = (one: readonly z.core.$ZodIssue[]): number =>
-    one.length + (one.some(({ code }) => code === "unrecognized_keys") ? 1_000 : 0);
+    one.reduce((sum, each) => sum + (each.code === "unrecognized_keys" ? 1_000 * each.keys.length : 1), 0);
   const closest = issue.errors.reduce((best, one) => (distance(one) < distance(best) ? one : best));
   return closest.flatMap(issuesOf).map((one) => ({ ...one, path: [...issue.path, ...one.path] }));
 }

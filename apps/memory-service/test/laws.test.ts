@@ -1,6 +1,6 @@
 import { TestClock } from "penguiflow/testing";
 import { expect, test } from "vitest";
-import { hashEmbedder, type MemoryHandle } from "@penguiflow/memory-service";
+import { hashEmbedder, MemoryError, type MemoryHandle } from "@penguiflow/memory-service";
 import { bytesOf, codeOf, ownFolder, ownMemory } from "./own-memory.ts";
 
 const ADA = { tenant: "acme", user: "ada" };
@@ -56,36 +56,43 @@ test("M3: the answers of a tenant are the same whether others exist or not", asy
   expect(await answers(true)).toBe(await answers(false));
 });
 
+/** Returns the refusal of a call, which is asked again where a busy machine gave it up; "kept" when there is none. */
+async function refusalOf(call: () => Promise<unknown>): Promise<string> {
+  for (;;) {
+    const error: unknown = await call().then(
+      () => "kept",
+      (thrown: unknown) => thrown,
+    );
+    if (!(error instanceof MemoryError && error.code === "DEADLINE")) return JSON.stringify([error, String(error)]);
+  }
+}
+
 test("M4: a fragment that one may not see is refused as one that never was, by every method", async () => {
   const memory = await ownMemory();
   const { id } = await memory.as(ADA).ingest({ text: "hidden" });
   const mine = await memory.as(BOB).ingest({ text: "mine" });
   const bob = memory.as(BOB);
-  const failures = async (other: string): Promise<unknown[]> => {
-    const calls = [
-      bob.get(other),
-      bob.setPrivacy(other, "tenant"),
-      bob.share(other, EVE),
-      bob.unshare(other, EVE),
-      bob.reinforce(other, 1),
-      bob.supersede(other, mine.id),
-      bob.supersede(mine.id, other),
-      bob.feedback({ id: other, helpful: true }),
-      bob.erase(other),
-      bob.ingest({ text: "newer", supersedes: other }),
-    ];
-    const settled = await Promise.allSettled(calls);
-    return settled.map((result) =>
-      result.status === "rejected" ? JSON.stringify([result.reason, String(result.reason)]) : "kept",
-    );
-  };
-  const unseen = await failures(id);
-  expect(unseen).toEqual(await failures("never-was"));
-  expect(new Set(unseen).size).toBe(1);
-  expect(unseen[0]).toContain("NOT_FOUND");
+  const calls: readonly ((other: string) => Promise<unknown>)[] = [
+    async (other) => await bob.get(other),
+    async (other) => await bob.setPrivacy(other, "tenant"),
+    async (other) => await bob.share(other, EVE),
+    async (other) => await bob.unshare(other, EVE),
+    async (other) => await bob.reinforce(other, 1),
+    async (other) => await bob.supersede(other, mine.id),
+    async (other) => await bob.supersede(mine.id, other),
+    async (other) => await bob.feedback({ id: other, helpful: true }),
+    async (other) => await bob.previewErasure(other),
+    async (other) => await bob.erase(other),
+    async (other) => await bob.ingest({ text: "newer", supersedes: other }),
+  ];
+  const refusals: string[] = [];
+  for (const call of calls)
+    for (const other of [id, "never-was"]) refusals.push(await refusalOf(async () => await call(other)));
+  expect(new Set(refusals).size).toBe(1);
+  expect(refusals[0]).toContain("NOT_FOUND");
   expect((await bob.events({ fragment: id })).items).toEqual([]);
   expect((await memory.as(ADA).get(id)).history.map(({ type }) => type)).toEqual(["created"]);
-});
+}, 120_000);
 
 test("M5: a recall that was under way when a grant was taken back does not have the fragment", async () => {
   const { promise: asked, resolve: ask } = Promise.withResolvers<void>();

@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, readdirSync } from "node:fs";
+import { accessSync, constants, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
@@ -11,7 +11,9 @@ export function examine(directory: string): number {
   };
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
   tell(major > 22 || (major === 22 && minor >= 18), `Node ${process.versions.node}; 22.18 or newer is needed`);
-  if (!existsSync(directory)) tell(true, `${directory} does not exist yet: it is made when something is kept`);
+  const stats = statSync(directory, { throwIfNoEntry: false });
+  if (stats === undefined) tell(true, `${directory} does not exist yet: it is made when something is kept`);
+  else if (!stats.isDirectory()) tell(false, `${directory} is no folder`);
   else {
     tell(isWritable(directory), `${directory} can be written`);
     const files = readdirSync(directory, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".db"));

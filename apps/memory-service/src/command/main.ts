@@ -4,6 +4,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { type Memory, openMemory } from "../memory.ts";
 import type { MemoryHandle } from "../memory-handle.ts";
+import { checkPrincipal } from "../principal.ts";
 import type { EvalOptions } from "./eval-command.ts";
 import { examine } from "./examine.ts";
 
@@ -78,6 +79,11 @@ export async function main(argv: readonly string[]): Promise<number> {
     tenant: values.tenant ?? env["MEMORY_TENANT"] ?? "local",
     user: values.user ?? env["MEMORY_USER"] ?? (os.userInfo().username.replaceAll(/[^A-Za-z0-9_.-]/g, "_") || "me"),
   };
+  try {
+    checkPrincipal(principal);
+  } catch (error) {
+    return refuse((error as Error).message);
+  }
   const port = Number(values.port ?? 7437);
   if (!Number.isSafeInteger(port) || port < 0 || port > 65_534)
     return refuse(`Option "--port" must be a whole number from 0 to 65534: got "${values.port}"`);
@@ -88,7 +94,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       await work(memory.as(principal), memory);
       return 0;
     } catch (error) {
-      process.stderr.write(`memory-service: ${(error as Error).message}\n`);
+      process.stderr.write(`memory-service: ${whyOf(error)}\n`);
       return 1;
     } finally {
       await memory?.close();
@@ -151,6 +157,14 @@ async function measure(options: EvalOptions): Promise<number> {
     process.stderr.write(`memory-service: ${(error as Error).message}\n`);
     return 1;
   }
+}
+
+/** Returns the messages of an error and its causes: this user owns the files, and may know all. */
+function whyOf(error: unknown): string {
+  const messages: string[] = [];
+  for (let at = error; at instanceof Error && messages.length < 8; at = at.cause)
+    if (!messages.includes(at.message)) messages.push(at.message);
+  return messages.join(": ");
 }
 
 function refuse(message: string): number {

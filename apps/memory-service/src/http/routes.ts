@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Level } from "../fragment.ts";
 import type { FeedbackInput, ListQuery, NewFragment, RetrieveQuery } from "../requests.ts";
+import { MemoryError } from "../memory-error.ts";
 import { instant, level, name, type InputSchemas } from "../schemas.ts";
 import type { JobState } from "../store/job-rows.ts";
 import type { Call, Reply, Route } from "./route.ts";
@@ -14,7 +15,7 @@ const ok = (body: unknown): Reply => ({ status: 200, body });
 export function routesOf(schemas: InputSchemas): readonly Route[] {
   const fragment = schemas.fragments.element;
   const listQuery = z.strictObject({
-    q: z.string().optional(),
+    q: schemas.retrieve.shape.query.optional(),
     level: level.optional(),
     conversation: name.optional(),
     user: name.optional(),
@@ -53,7 +54,11 @@ export function routesOf(schemas: InputSchemas): readonly Route[] {
       run: async ({ memory, query, signal }) => {
         const { q, user: owner, ...rest } = query as z.output<typeof listQuery>;
         if (q === undefined) return ok(await memory.list({ ...rest, owner } satisfies ListQuery));
-        const { cursor: _, ...filter } = rest;
+        const { cursor, ...filter } = rest;
+        if (cursor !== undefined)
+          throw new MemoryError("INVALID", "An answer to q has no pages", {
+            issues: [{ path: ["cursor"], message: "expected none beside q" }],
+          });
         const { items } = await memory.retrieve({ query: q, owner, ...filter }, { signal });
         return ok({ items });
       },

@@ -68,8 +68,14 @@ export async function serveMemory(memory: Memory, options: ServeMemoryOptions = 
   const service = new Service(memory, door, mcp, maxBodyBytes);
   const server = createServer((request, response) => void service.answer(request, response));
   const monitor = createServer((request, response) => void service.monitor(request, response));
-  await listening(server, port, host);
-  await listening(monitor, monitoringPort, host);
+  try {
+    await listening(server, port, host);
+    await listening(monitor, monitoringPort, host);
+  } catch (error) {
+    // a server that listens keeps the process alive
+    server.close();
+    throw error;
+  }
   const close = async ({ drainMs = 5_000 }: { readonly drainMs?: number } = {}): Promise<void> => {
     service.isStopping = true;
     await mcp.close();
@@ -144,7 +150,7 @@ class Service {
     const reply = await route.run({
       memory,
       params,
-      query: parseInput(route.query ?? NO_QUERY, Object.fromEntries(searchParams)),
+      query: parseInput(route.query ?? NO_QUERY, onceEach(searchParams)),
       body: route.body === undefined ? undefined : parseInput(route.body, body),
       signal: left.signal,
       idempotencyKey: typeof key === "string" ? key : undefined,
@@ -188,6 +194,16 @@ function placeOf(path = "/"): URL {
   });
 }
 
+/** @throws MemoryError `INVALID` for a parameter that is given twice: only one of its values could count */
+function onceEach(params: URLSearchParams): Record<string, string> {
+  const names = [...params.keys()];
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice === undefined) return Object.fromEntries(params);
+  throw new MemoryError("INVALID", `The query has "${twice}" twice`, {
+    issues: [{ path: [twice], message: "expected once" }],
+  });
+}
+
 const NO_QUERY = z.strictObject({});
 const JSON_TYPE = { "content-type": "application/json" };
 
@@ -212,8 +228,15 @@ async function write(response: ServerResponse, reply: Reply): Promise<void> {
   response.end();
 }
 
+/** @throws Error when the address cannot be had */
 async function listening(server: Server, port: number, host: string): Promise<void> {
-  await once(server.listen(port, host), "listening");
+  try {
+    await once(server.listen(port, host), "listening");
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const why = code === "EADDRINUSE" ? "another program uses it; choose another port" : code;
+    throw new Error(`Cannot listen on ${host}:${port}: ${why}`, { cause });
+  }
 }
 
 async function closed(server: Server): Promise<void> {

@@ -38,8 +38,10 @@ export async function keepIngest(
         const earlier = mayBeKept ? await keptBefore(rows, request) : undefined;
         if (earlier !== undefined) return earlier;
         const supersedes = request.fragments.some((fragment) => fragment.supersedes !== undefined);
-        const kept = await insertAll(rows, request, key, model, traceId);
-        await requireRoom(rows, kept.last, services.limits.fragments);
+        const kept = await insertAll(rows, request, key, traceId);
+        await rows.events.addEach(kept.seqs, { type: "created", actor: user, at: now, traceId });
+        if (model !== undefined) await rows.jobs.add(kept.seqs, model, now);
+        await requireRoom(rows, kept.seqs.at(-1) ?? 0, services.limits.fragments);
         await applyFeedback(rows, user, request.feedback, now, traceId);
         if (supersedes) mark = await rows.settings.bumpVectors();
         return { ids: kept.ids, same: kept.same, feedback: request.feedback.kind };
@@ -62,11 +64,10 @@ async function insertAll(
   rows: Rows,
   { principal: { user }, fragments, now }: ClassifiedIngest,
   requestKey: string | undefined,
-  model: string | undefined,
   traceId: string,
-): Promise<{ ids: string[]; same: string[]; last: number }> {
+): Promise<{ ids: string[]; same: string[]; seqs: number[] }> {
   const same = new Set<string>();
-  let last = 0;
+  const seqs: number[] = [];
   for (const fragment of fragments) {
     const { conversation, supersedes } = fragment;
     const known = await rows.fragments.sameText(user, fragment.level, fragment.hash, MOST_SAME);
@@ -83,14 +84,12 @@ async function insertAll(
       requestKey,
     };
     const seq = await rows.fragments.insert(row);
-    last = seq;
+    seqs.push(seq);
     await rebuildContext(rows, row);
-    await rows.events.add({ type: "created", seq, owner: user, actor: user, at: now, traceId });
-    if (model !== undefined) await rows.jobs.add(seq, model, 1, now);
     if (supersedes !== undefined) await supersede(rows, user, supersedes, seq, now, traceId);
   }
   const ids = fragments.map(({ id }) => id);
-  return { ids, same: [...same].filter((id) => !ids.includes(id)), last };
+  return { ids, same: [...same].filter((id) => !ids.includes(id)), seqs };
 }
 
 async function supersede(

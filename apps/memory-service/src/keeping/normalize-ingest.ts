@@ -24,5 +24,7 @@ export function normalizeIngest(request: IngestRequest, now: number): Normalized
       supersedes: at === 0 ? rest.supersedes : undefined,
     }));
   });
-  return { ...request, fragments, body: JSON.stringify(request.fragments), now };
+  // only a request with a key is ever compared with another
+  const body = request.idempotencyKey === undefined ? "" : JSON.stringify(request.fragments);
+  return { ...request, fragments, body, now };
 }

@@ -24,9 +24,8 @@ export async function answering<Value extends Record<string, unknown>>(
     return { content: [{ type: "text", text: inWords(value) }], structuredContent: value };
   } catch (error) {
     if (!(error instanceof MemoryError)) throw error;
-    const { code, message, issues } = error;
-    const places = issues.map(({ path, message: what }) => `${path.join(".")}: ${what}`).join("; ");
-    const advice = places === "" ? (ADVICE[code] ?? "") : places;
+    const { code, message } = error;
+    const advice = ADVICE[code] ?? "";
     return { isError: true, content: [{ type: "text", text: `${code}: ${message}. ${advice}`.trim() }] };
   }
 }

@@ -64,7 +64,10 @@ class PostgresStore implements MemoryStore {
     this.#pool = pool;
     this.#schema = schema;
     this.#role = role;
-    this.catalog = new SqlCatalog(async (work) => await this.#transaction("", "read committed", work));
+    this.catalog = new SqlCatalog({
+      read: async (work) => await this.#transaction("", "read committed read only", work),
+      write: async (work) => await this.#transaction("", "read committed", work),
+    });
   }
 
   /** Brings the schema to the latest version, one process at a time. */
@@ -188,6 +191,7 @@ class PostgresStore implements MemoryStore {
 class PostgresSql implements Sql {
   readonly skipLocked = "for update skip locked";
   readonly keyPrefix = "tenant_id, ";
+  readonly joined = (column: string): string => `string_agg(${column}, '')`;
   readonly #client: PoolClient;
 
   constructor(client: PoolClient) {

@@ -31,12 +31,9 @@ export async function confirmRecall(
     const isLocal = viewer.tenant === tenant;
     const actor = isLocal ? viewer.user : `${viewer.tenant}/${viewer.user}`;
     const key = within === undefined || !isLocal ? undefined : await conversationKey(rows, viewer.user, within);
-    await rows.fragments.setRecalled(
-      recalled.map(({ seq }) => seq),
-      now,
-    );
-    for (const { seq, owner } of recalled)
-      await rows.events.add({ type, seq, owner, actor, at: now, traceId, conversationKey: key });
+    const seqs = recalled.map(({ seq }) => seq);
+    await rows.fragments.setRecalled(seqs, now);
+    await rows.events.addEach(seqs, { type, actor, at: now, traceId, conversationKey: key });
     const views = await viewsOf(rows, viewer, seen, now);
     return new Map(views.map((view) => [view.id, view]));
   });

@@ -1,7 +1,6 @@
 import type { QueryVector } from "../embed/embedding-models.ts";
 import type { MemoryServices } from "../memory-services.ts";
 import type { FragmentFilter, Viewer } from "../store/sight.ts";
-import { unpackVector } from "../vector/quantize.ts";
 import type { Candidate } from "./candidate.ts";
 import { fuseRanks } from "./fuse.ts";
 
@@ -46,11 +45,8 @@ export async function searchTenant(
     ]);
     const seqs = [...fused.keys()];
     const seen = await rows.fragments.seqsSeen(viewer, seqs, now);
-    const vectors = new Map(
-      vector === undefined
-        ? []
-        : (await rows.vectors.of(vector.model, seqs)).map(({ seq, vector: packed }) => [seq, unpackVector(packed)]),
-    );
+    const vectors =
+      vector === undefined ? undefined : await index.vectorsOf(rows, { viewer, model: vector.model }, seqs);
     const placeIn = (list: readonly number[], seq: number): number | undefined => {
       const at = list.indexOf(seq);
       return at < 0 ? undefined : at + 1;
@@ -61,7 +57,7 @@ export async function searchTenant(
         words: placeIn(byWords, fragment.seq),
         vectors: placeIn(byVectors, fragment.seq),
         fused: fused.get(fragment.seq) ?? 0,
-        vector: vectors.get(fragment.seq),
+        vector: vectors?.get(fragment.seq),
       }))
       .sort((one, other) => other.fused - one.fused || newerFirst(one, other));
   });

@@ -1,7 +1,7 @@
 import { MEMORY_EVENT_TYPES, type MemoryEventType } from "../event-type.ts";
 import type { MemoryEvent } from "../fragment.ts";
 import { maybeText, number, oneOf, text } from "./columns.ts";
-import { allOf, type Clause, type Sql, type SqlRow } from "./sql.ts";
+import { allOf, among, type Clause, type Sql, type SqlRow } from "./sql.ts";
 
 /** A fact to be logged. It never holds text of a fragment or query. */
 export interface NewEvent {
@@ -38,6 +38,21 @@ export class EventRows {
       `insert into memory_event (fragment_seq, owner, actor, at, trace_id, type, conversation_key, detail)
        values (?, ?, ?, ?, ?, ?, ?, ?)`,
       [seq ?? null, owner, actor, at, traceId, type, conversationKey ?? null, JSON.stringify(detail)],
+    );
+  }
+
+  /** Appends one fact about each of some fragments, in their order. */
+  async addEach(
+    seqs: readonly number[],
+    { type, actor, at, traceId, conversationKey }: Omit<NewEvent, "seq" | "owner" | "detail">,
+  ): Promise<void> {
+    if (seqs.length === 0) return;
+    const about = among("f.seq", seqs);
+    await this.#sql.run(
+      `insert into memory_event (fragment_seq, owner, actor, at, trace_id, type, conversation_key, detail)
+       select f.seq, f.user_id, cast(? as text), cast(? as bigint), cast(? as text), cast(? as text), cast(? as text), '{}'
+       from fragment f where ${about.text} order by f.seq`,
+      [actor, at, traceId, type, conversationKey ?? null, ...about.values],
     );
   }
 

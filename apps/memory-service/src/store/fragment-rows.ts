@@ -1,7 +1,7 @@
 import { type Level, LEVELS, type Role, ROLES } from "../fragment.ts";
 import { maybeNumber, maybeText, number, oneOf, text } from "./columns.ts";
 import { type FragmentFilter, filterOf, sightOf, type Viewer } from "./sight.ts";
-import { allOf, type Clause, marksFor, type Sql, type SqlRow } from "./sql.ts";
+import { allOf, among, type Clause, marksFor, type Sql, type SqlRow } from "./sql.ts";
 
 /** A fragment to be kept. */
 export interface NewFragmentRow {
@@ -73,8 +73,7 @@ export class FragmentRows {
     filter: FragmentFilter = {},
   ): Promise<StoredFragment[]> {
     if (ids.length === 0) return [];
-    const among: Clause = { text: `f.id in (${marksFor(ids)})`, values: ids };
-    return await this.#select(allOf([among, sightOf(viewer, this.#tenant, now), ...filterOf(filter)]), "");
+    return await this.#select(allOf([among("f.id", ids), sightOf(viewer, this.#tenant, now), ...filterOf(filter)]), "");
   }
 
   /** Returns the newest fragments that the viewer may see, after `place` in the order of the list. */
@@ -105,14 +104,14 @@ export class FragmentRows {
   /** Returns the current fragments among `seqs` that the viewer may see, in no order. */
   async seqsSeen(viewer: Viewer, seqs: readonly number[], now: number): Promise<StoredFragment[]> {
     if (seqs.length === 0) return [];
-    const among: Clause = { text: `f.seq in (${marksFor(seqs)}) and f.superseded_by is null`, values: seqs };
-    return await this.#select(allOf([among, sightOf(viewer, this.#tenant, now)]), "");
+    const current: Clause = { text: "f.superseded_by is null", values: [] };
+    return await this.#select(allOf([among("f.seq", seqs), current, sightOf(viewer, this.#tenant, now)]), "");
   }
 
   /** Returns fragments by sequence number, for the worker. */
   async bySeq(seqs: readonly number[]): Promise<StoredFragment[]> {
     if (seqs.length === 0) return [];
-    return await this.#select({ text: `f.seq in (${marksFor(seqs)})`, values: seqs }, "");
+    return await this.#select(among("f.seq", seqs), "");
   }
 
   /** Returns up to `limit` fragments of an owner, oldest first. */
@@ -224,7 +223,8 @@ export class FragmentRows {
   /** Notes the latest recall of fragments. */
   async setRecalled(seqs: readonly number[], at: number): Promise<void> {
     if (seqs.length === 0) return;
-    await this.#sql.run(`update fragment set recalled_at = ? where seq in (${marksFor(seqs)})`, [at, ...seqs]);
+    const recalled = among("seq", seqs);
+    await this.#sql.run(`update fragment set recalled_at = ? where ${recalled.text}`, [at, ...recalled.values]);
   }
 
   /** Hides a fragment behind a newer one, or shows it again. */

@@ -24,4 +24,4 @@ export { rowsOver } from "./rows.ts";
 export type { SettingName, SettingRows } from "./setting-rows.ts";
 export type { FragmentFilter, Viewer } from "./sight.ts";
 export type { Sql, SqlRow, SqlValue } from "./sql.ts";
-export type { BlockKey, StoredVector, VectorRows } from "./vector-rows.ts";
+export type { BlockKey, BlockPart, StoredVector, VectorRows } from "./vector-rows.ts";

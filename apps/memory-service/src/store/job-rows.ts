@@ -1,5 +1,5 @@
 import { maybeText, number, oneOf, text } from "./columns.ts";
-import { marksFor, type Sql } from "./sql.ts";
+import { among, type Sql } from "./sql.ts";
 
 /** States of an embedding job: waiting → running → gone, back to waiting, or dead. */
 export const JOB_STATES = ["waiting", "running", "dead"] as const;
@@ -44,11 +44,14 @@ export class JobRows {
     this.#sql = sql;
   }
 
-  /** Adds a job unless there is one for the fragment, model and version. */
-  async add(seq: number, model: string, version: number, dueAt: number): Promise<void> {
+  /** Adds a job for each of some fragments, unless there is one for its version and the model. */
+  async add(seqs: readonly number[], model: string, dueAt: number): Promise<void> {
+    const about = among("f.seq", seqs);
     await this.#sql.run(
-      `insert into embedding_job (seq, model, version, due_at) values (?, ?, ?, ?) on conflict do nothing`,
-      [seq, model, version, dueAt],
+      `insert into embedding_job (seq, model, version, due_at)
+       select f.seq, cast(? as text), f.version, cast(? as bigint) from fragment f where ${about.text}
+       order by f.seq on conflict do nothing`,
+      [model, dueAt, ...about.values],
     );
   }
 
@@ -83,7 +86,9 @@ export class JobRows {
 
   /** Removes jobs that are done, or have nothing to do any more. */
   async remove(ids: readonly number[]): Promise<void> {
-    if (ids.length > 0) await this.#sql.run(`delete from embedding_job where id in (${marksFor(ids)})`, ids);
+    if (ids.length === 0) return;
+    const done = among("id", ids);
+    await this.#sql.run(`delete from embedding_job where ${done.text}`, done.values);
   }
 
   /** Removes the jobs of other models. */
@@ -105,10 +110,11 @@ export class JobRows {
   /** Gives leases back: the attempts do not count. */
   async release(ids: readonly number[]): Promise<void> {
     if (ids.length === 0) return;
+    const claimed = among("id", ids);
     await this.#sql.run(
       `update embedding_job set state = 'waiting', lease_until = null, attempts = attempts - 1
-       where state = 'running' and id in (${marksFor(ids)})`,
-      ids,
+       where state = 'running' and ${claimed.text}`,
+      claimed.values,
     );
   }
 

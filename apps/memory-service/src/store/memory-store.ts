@@ -14,7 +14,8 @@ export interface MemoryStore extends AsyncDisposable {
   write<Value>(tenant: string, work: (rows: Rows) => Promise<Value>): Promise<Value>;
   /**
    * Returns a mark that differs once rows of the tenant have changed, without opening them, so that tenants at rest cost
-   * no memory; undefined when unknown. Without this method a tenant at rest is read to look for changes.
+   * no memory; undefined while unknown, as shortly after a change. Without this method a tenant at rest is read to look
+   * for changes.
    */
   changeMark?(tenant: string): string | undefined;
   /** Resolves when no file of the tenant holds bytes of rows that were deleted. */

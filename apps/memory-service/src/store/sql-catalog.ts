@@ -1,6 +1,6 @@
 import { type Scope, SCOPES } from "../principal.ts";
 import type { ApiKey, Catalog, ModelCard } from "./catalog.ts";
-import { maybeNumber, maybeText, number, text } from "./columns.ts";
+import { maybeNumber, maybeText, number, oneOf, text } from "./columns.ts";
 import type { Viewer } from "./sight.ts";
 import type { Sql, SqlRow } from "./sql.ts";
 
@@ -14,27 +14,32 @@ create table if not exists inbound_share (grantee_tenant text not null, grantee_
   owner_tenant text not null, primary key (grantee_tenant, grantee_user, owner_tenant));
 `;
 
+/** Runs work in one transaction. */
+type Transact = <Value>(work: (sql: Sql) => Promise<Value>) => Promise<Value>;
+
 /** The catalog in an SQL database. */
 export class SqlCatalog implements Catalog {
-  readonly #within: <Value>(work: (sql: Sql) => Promise<Value>) => Promise<Value>;
+  readonly #read: Transact;
+  readonly #write: Transact;
 
-  /** @param within - runs work in one transaction */
-  constructor(within: <Value>(work: (sql: Sql) => Promise<Value>) => Promise<Value>) {
-    this.#within = within;
+  /** @param read - runs work that writes nothing, and takes no lock of a writer */
+  constructor({ read, write }: { readonly read: Transact; readonly write: Transact }) {
+    this.#read = read;
+    this.#write = write;
   }
 
   /** Notes a tenant; returns `erased` for a name that was erased. */
   async addTenant(tenant: string): Promise<"active" | "erased"> {
-    return await this.#within(async (sql) => {
-      await sql.run("insert into tenant (id, state) values (?, 'active') on conflict do nothing", [tenant]);
-      const rows = await sql.all("select state from tenant where id = ?", [tenant]);
-      return rows[0]?.["state"] === "erased" ? "erased" : "active";
-    });
+    // a tenant is noted once, and opened often
+    const known = await this.#stateOf(tenant);
+    if (known !== undefined) return known;
+    await this.#run("insert into tenant (id, state) values (?, 'active') on conflict do nothing", [tenant]);
+    return (await this.#stateOf(tenant)) ?? "active";
   }
 
   /** Marks a tenant as erased and removes its keys and hints. */
   async eraseTenant(tenant: string): Promise<void> {
-    await this.#within(async (sql) => {
+    await this.#write(async (sql) => {
       await sql.run("insert into tenant (id, state) values (?, 'active') on conflict do nothing", [tenant]);
       await sql.run("update tenant set state = 'erased' where id = ?", [tenant]);
       await sql.run("delete from api_key where tenant = ?", [tenant]);
@@ -126,12 +131,17 @@ export class SqlCatalog implements Catalog {
     return rows.map((row) => text(row, "owner_tenant"));
   }
 
+  async #stateOf(tenant: string): Promise<"active" | "erased" | undefined> {
+    const [row] = await this.#all("select state from tenant where id = ?", [tenant]);
+    return row === undefined ? undefined : oneOf(row, "state", ["active", "erased"]);
+  }
+
   async #all(statement: string, values: Parameters<Sql["all"]>[1] = []): Promise<readonly SqlRow[]> {
-    return await this.#within(async (sql) => await sql.all(statement, values));
+    return await this.#read(async (sql) => await sql.all(statement, values));
   }
 
   async #run(statement: string, values: Parameters<Sql["run"]>[1]): Promise<number> {
-    return await this.#within(async (sql) => await sql.run(statement, values));
+    return await this.#write(async (sql) => await sql.run(statement, values));
   }
 }
 

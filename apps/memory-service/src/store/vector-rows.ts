@@ -1,7 +1,7 @@
-import type { Level } from "../fragment.ts";
-import { bytes, number } from "./columns.ts";
+import { type Level, LEVELS } from "../fragment.ts";
+import { bytes, number, oneOf, text } from "./columns.ts";
 import { sightOf, type Viewer } from "./sight.ts";
-import type { Sql, SqlRow, SqlValue } from "./sql.ts";
+import { among, type Sql, type SqlRow, type SqlValue } from "./sql.ts";
 
 /** A stored vector: its scale, then one signed byte per dimension. */
 export interface StoredVector {
@@ -15,6 +15,15 @@ export interface BlockKey {
   /** Absent for level `tenant`. */
   readonly owner: string | undefined;
 }
+
+/** Vectors of a block that are read at once. They are to be copied: the next part takes their memory back. */
+export interface BlockPart {
+  readonly level: Level;
+  readonly vectors: readonly StoredVector[];
+}
+
+/** Vectors of a part, at most: one value in the database holds the bytes of all. */
+const AT_ONCE = 4_096;
 
 /** Reads and writes the vectors of a tenant. */
 export class VectorRows {
@@ -35,11 +44,31 @@ export class VectorRows {
     );
   }
 
-  /** Returns the vectors of current fragments in a block. */
-  async block(model: string, { level, owner }: BlockKey): Promise<StoredVector[]> {
-    const mine = owner === undefined ? "" : "and f.user_id = ?";
-    const values: SqlValue[] = owner === undefined ? [model, level] : [model, level, owner];
-    return await this.#select(`f.level = ? ${mine}`, values);
+  /** Yields the vectors of current fragments in blocks of different levels, part by part. */
+  async *blocks(model: string, keys: readonly BlockKey[]): AsyncGenerator<BlockPart, void, undefined> {
+    const within = keys.map(({ owner }) => (owner === undefined ? "f.level = ?" : "f.level = ? and f.user_id = ?"));
+    const names = keys.flatMap(({ level, owner }) => (owner === undefined ? [level] : [level, owner]));
+    let after = 0;
+    let count = AT_ONCE;
+    while (count === AT_ONCE) {
+      // a value for each vector would be as many small pieces of memory, between those that stay
+      const rows = await this.#sql.all(
+        `select b.level, string_agg(cast(b.seq as text), ',') as seqs, ${this.#sql.joined("b.vector")} as vectors
+         from (select e.seq, e.vector, f.level from embedding e join fragment f on f.seq = e.seq
+           where e.model = ? and f.superseded_by is null and (${within.join(" or ")}) and e.seq > ?
+           order by e.seq limit ${AT_ONCE}) b group by b.level`,
+        [model, ...names, after],
+      );
+      count = 0;
+      for (const row of rows) {
+        const joined = bytes(row, "vectors");
+        const vectors = vectorsOf(row, joined);
+        yield { level: oneOf(row, "level", LEVELS), vectors };
+        count += vectors.length;
+        for (const { seq } of vectors) after = Math.max(after, seq);
+        free(joined);
+      }
+    }
   }
 
   /** Returns the vectors of current fragments that were granted to the viewer. */
@@ -55,7 +84,8 @@ export class VectorRows {
   /** Returns the vectors of fragments by sequence number. */
   async of(model: string, seqs: readonly number[]): Promise<StoredVector[]> {
     if (seqs.length === 0) return [];
-    return await this.#select(`f.seq in (${seqs.map(() => "?").join(", ")})`, [model, ...seqs]);
+    const wanted = among("f.seq", seqs);
+    return await this.#select(wanted.text, [model, ...wanted.values]);
   }
 
   /** Counts the vectors of a model. */
@@ -77,4 +107,17 @@ export class VectorRows {
     );
     return rows.map((row: SqlRow) => ({ seq: number(row, "seq"), vector: bytes(row, "vector") }));
   }
+}
+
+/** Splits joined vectors. Those of one model have one length. */
+function vectorsOf(row: SqlRow, joined: Uint8Array): StoredVector[] {
+  const seqs = text(row, "seqs").split(",").map(Number);
+  const length = joined.length / seqs.length;
+  return seqs.map((seq, at) => ({ seq, vector: joined.subarray(at * length, (at + 1) * length) }));
+}
+
+/** Frees bytes now: they are many, and a collection of garbage may be far. */
+function free({ buffer, byteLength }: Uint8Array): void {
+  // a driver may have cut them from a buffer of others
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }

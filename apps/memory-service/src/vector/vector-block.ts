@@ -46,6 +46,13 @@ export class VectorBlock {
     this.#bytesAt(place).set(values);
   }
 
+  /** Returns a copy of the vector of a fragment, if it is here. */
+  get(seq: number): QuantizedVector | undefined {
+    const place = this.#places.get(seq);
+    if (place === undefined) return undefined;
+    return { scale: this.#scales[place] ?? 0, values: this.#bytesAt(place).slice() };
+  }
+
   /** Removes the vector of a fragment, if it is here. */
   remove(seq: number): void {
     const place = this.#places.get(seq);

@@ -78,17 +78,34 @@ export class VectorIndex {
     const best = new Best(limit);
     if (viewer.tenant === rows.tenant) {
       this.#idle.touch(rows.tenant);
-      const mark = await rows.settings.vectorMark();
-      for (const key of keysOf(viewer.user)) {
-        const { block } = await this.#load(rows, model, key, mark, vector.values.length);
+      for (const { block } of await this.#blocksOf(rows, viewer, model, vector.values.length))
         block?.scan(vector, best, allowed);
-      }
     }
     // few as a rule, and different for each viewer: not worth a block
     for (const { seq, vector: packed } of await rows.vectors.granted(model, viewer, now)) {
       if (allowed?.has(seq) !== false) best.offer(seq, similarity(vector, unpackVector(packed)));
     }
     return best.ranked();
+  }
+
+  /** Returns vectors of fragments by sequence number, those of the viewer's loaded blocks without asking the store. */
+  async vectorsOf(
+    rows: Rows,
+    { viewer, model }: Pick<VectorQuery, "viewer" | "model">,
+    seqs: readonly number[],
+  ): Promise<ReadonlyMap<number, QuantizedVector>> {
+    const found = new Map<number, QuantizedVector>();
+    for (const key of keysOf(viewer.user)) {
+      const block = this.#blocks.get(nameOf(rows.tenant, model, key))?.block;
+      if (block === undefined) continue;
+      for (const seq of seqs) {
+        const vector = block.get(seq);
+        if (vector !== undefined) found.set(seq, vector);
+      }
+    }
+    const others = seqs.filter((seq) => !found.has(seq));
+    for (const { seq, vector } of await rows.vectors.of(model, others)) found.set(seq, unpackVector(vector));
+    return found;
   }
 
   /** Follows a committed change. */
@@ -122,24 +139,37 @@ export class VectorIndex {
     this.#bytes = 0;
   }
 
-  async #load(rows: Rows, model: string, key: BlockKey, mark: number, dims: number): Promise<Loaded> {
-    const name = [rows.tenant, model, key.level, key.owner ?? ""].join("\0");
-    const known = this.#blocks.get(name);
-    if (known?.mark === mark) {
-      this.#blocks.delete(name);
-      this.#blocks.set(name, known);
-      return known;
+  /** Returns the blocks of a viewer as the store is, and reads those that are not. */
+  async #blocksOf(rows: Rows, { user }: Viewer, model: string, dims: number): Promise<Loaded[]> {
+    const { tenant } = rows;
+    const mark = await rows.settings.vectorMark();
+    const found: Loaded[] = [];
+    const missing: Loaded[] = [];
+    for (const key of keysOf(user)) {
+      const name = nameOf(tenant, model, key);
+      const known = this.#blocks.get(name);
+      if (known?.mark === mark) {
+        this.#blocks.delete(name);
+        this.#blocks.set(name, known);
+        found.push(known);
+      } else missing.push({ block: undefined, dims: paddedDims(dims), tenant, model, key, mark });
     }
-    if (known !== undefined) this.#drop(name, known);
-    const loaded: Loaded = { block: undefined, dims: paddedDims(dims), tenant: rows.tenant, model, key, mark };
-    for (const stored of await rows.vectors.block(model, key)) put(loaded, stored);
-    const other = this.#blocks.get(name);
-    // another search has loaded it meanwhile
-    if (other !== undefined) this.#drop(name, other);
-    this.#blocks.set(name, loaded);
-    this.#bytes += bytesOf(loaded);
+    if (missing.length === 0) return found;
+    const keys = missing.map(({ key }) => key);
+    for await (const { level, vectors } of rows.vectors.blocks(model, keys)) {
+      const loaded = missing.find(({ key }) => key.level === level);
+      if (loaded !== undefined) for (const stored of vectors) put(loaded, stored);
+    }
+    for (const loaded of missing) {
+      const name = nameOf(tenant, model, loaded.key);
+      // an older one, or one that another search has loaded meanwhile
+      const other = this.#blocks.get(name);
+      if (other !== undefined) this.#drop(name, other);
+      this.#blocks.set(name, loaded);
+      this.#bytes += bytesOf(loaded);
+    }
     this.#shrink();
-    return loaded;
+    return [...found, ...missing];
   }
 
   #shrink(): void {
@@ -162,6 +192,10 @@ function put(loaded: Loaded, { seq, vector }: StoredVector): void {
 
 function bytesOf({ block }: Loaded): number {
   return block?.bytes ?? 0;
+}
+
+function nameOf(tenant: string, model: string, { level, owner = "" }: BlockKey): string {
+  return [tenant, model, level, owner].join("\0");
 }
 
 function keysOf(user: string): readonly BlockKey[] {

@@ -34,11 +34,9 @@ export async function storeVectors(
       const vector = vectors[at];
       return fragment?.version === job.version && vector !== undefined ? [{ fragment, vector, job }] : [];
     });
-    for (const { fragment, vector, job } of added) {
-      await rows.vectors.put(fragment.seq, model, job.version, vector);
-      const { seq, owner } = fragment;
-      await rows.events.add({ type: "embedded", seq, owner, actor: "worker", at: now, traceId });
-    }
+    for (const { fragment, vector, job } of added) await rows.vectors.put(fragment.seq, model, job.version, vector);
+    const seqs = added.map(({ fragment }) => fragment.seq);
+    await rows.events.addEach(seqs, { type: "embedded", actor: "worker", at: now, traceId });
     await rows.jobs.remove(jobs.map(({ id }) => id));
     const placed = added
       .filter(({ fragment }) => fragment.supersededBy === undefined)

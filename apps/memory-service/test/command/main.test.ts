@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { text } from "node:stream/consumers";
@@ -15,7 +16,7 @@ function start(...args: string[]) {
   return spawn(
     process.execPath,
     ["--conditions=@penguiflow/source", "--no-warnings", BIN, ...args, "--directory", directory],
-    { stdio: ["ignore", "pipe", "pipe"] },
+    { stdio: ["pipe", "pipe", "pipe"] },
   );
 }
 
@@ -59,10 +60,55 @@ test("key prints a secret, and doctor tells that each file is whole", async () =
   expect(examined.printed).toContain("ok   catalog.db: whole\n");
 });
 
+test("what a client of mcp has sent before it leaves is kept and answered", async () => {
+  const client = { capabilities: {}, clientInfo: { name: "hasty", version: "1" }, protocolVersion: "2025-06-18" };
+  const saves = Array.from({ length: 20 }, (_, id) => ({
+    id,
+    method: "tools/call",
+    params: { name: "memory_save", arguments: { text: `said in haste, ${id}` } },
+  }));
+  const messages = [
+    { id: "first", method: "initialize", params: client },
+    { method: "notifications/initialized" },
+    ...saves,
+  ];
+  const child = start("mcp", "--user", "hasty");
+  child.stdin.end(messages.map((message) => `${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`).join(""));
+  const [answers, status] = await Promise.all([text(child.stdout), statusOf(child)]);
+  expect([status, answers.match(/Saved as/g)]).toMatchObject([0, { length: 20 }]);
+  expect((await run("export", "--user", "hasty")).printed.match(/in haste/g)).toHaveLength(20);
+});
+
+test("serve ends when its second port is taken, and names it", async () => {
+  const other = createServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const { port } = other.address() as AddressInfo;
+  const { status, said } = await run("serve", "--port", String(port - 1));
+  other.close();
+  expect(said).toContain(`Cannot listen on 127.0.0.1:${port}: another program uses it`);
+  expect(status).toBe(1);
+});
+
+test("a file that is no database is named by doctor, and export says what is wrong with it", async () => {
+  writeFileSync(
+    path.join(directory, "tenants", "broken.db"),
+    "no database, but long enough to be taken for one".repeat(9),
+  );
+  expect(await run("export", "--tenant", "broken")).toMatchObject({
+    status: 1,
+    said: expect.stringContaining("file is not a database") as string,
+  });
+  const examined = await run("doctor");
+  rmSync(path.join(directory, "tenants", "broken.db"));
+  expect(examined).toMatchObject({ status: 1, said: "" });
+  expect(examined.printed).toContain(`FAIL ${path.join("tenants", "broken.db")}: file is not a database`);
+});
+
 test.for([
   [["fly"], 'Unknown command "fly": expected serve, mcp, key, export, eval or doctor'],
   [["eval", "--embedder", "openai:x"], 'Option "--embedder" must be none, hash, openai:URL,MODEL,DIMS'],
   [["serve", "--prot", "1"], "--prot"],
+  [["export", "--tenant", "House"], 'tenant must match ^[a-z0-9-]{1,63}$: got "House"'],
   [["serve", "--port", "x"], 'must be a whole number from 0 to 65534: got "x"'],
 ] as const)("%s cannot be followed: it says why", async ([args, why]) => {
   const { status, said } = await run(...args);

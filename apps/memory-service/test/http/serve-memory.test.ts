@@ -110,6 +110,34 @@ describe("the memory over HTTP", () => {
     expect(wrong.headers.get("content-type")).toBe("application/problem+json");
   });
 
+  test("tells a client that writes far too much why it is refused, once it has written", async () => {
+    await using here = await started({ maxBodyBytes: 100_000 });
+    const body = { text: "x".repeat(1_200_000) };
+    for (let at = 0; at < 10; at++)
+      expect(await here.ask("POST", "/v1/fragments", body)).toMatchObject({
+        status: 413,
+        body: { code: "BODY_TOO_LARGE" },
+      });
+  });
+
+  test("names the parameter and the key that are wrong, as the caller wrote them", async () => {
+    await using here = await started();
+    const issuesOf = async (method: string, path: string, body?: unknown) => {
+      const { status, body: problem } = await here.ask(method, path, body);
+      const issues = problem["issues"] as { path: string[]; message: string }[];
+      return [status, issues.map(({ path: place, message }) => [place.join("."), message])];
+    };
+    expect(await issuesOf("GET", "/v1/fragments?q=")).toEqual([400, [["q", "is empty"]]]);
+    expect(await issuesOf("GET", "/v1/fragments?q=gate&cursor=x")).toEqual([
+      400,
+      [["cursor", "expected none beside q"]],
+    ]);
+    expect(await issuesOf("GET", "/v1/fragments?limit=1&limit=2")).toEqual([400, [["limit", "expected once"]]]);
+    const [, issues] = await issuesOf("POST", "/v1/fragments", { text: 5, foo: 1 });
+    expect(JSON.stringify(issues)).toContain('["text",');
+    expect(JSON.stringify(issues)).toContain('Unrecognized key: \\"foo\\"');
+  });
+
   test("is open to the token of this start alone, under this machine's names, and to no page of another site", async () => {
     await using here = await started();
     expect(await here.ask("GET", "/v1/fragments", undefined, { authorization: "Bearer x" })).toMatchObject({

@@ -89,15 +89,18 @@ export class OpenFiles<File> {
 
   #closeIdle(name: string): void {
     // a call that still runs notes the use again when it is done
-    if (this.#entries.get(name)?.users !== 0) return;
-    // a file that does not close is closed with the process; its committed rows are safe
-    this.close(name).catch(() => {});
+    if (this.#entries.get(name)?.users === 0) void this.#closeUnused(name);
   }
 
   async #closeOldest(): Promise<void> {
     for (const [name, entry] of this.#entries) {
       if (this.#entries.size <= this.#limit) return;
-      if (entry.users === 0) await this.close(name);
+      if (entry.users === 0) await this.#closeUnused(name);
     }
+  }
+
+  async #closeUnused(name: string): Promise<void> {
+    // no call is about this file: one that does not close is closed with the process, and its committed rows are safe
+    await this.close(name).catch(() => {});
   }
 }

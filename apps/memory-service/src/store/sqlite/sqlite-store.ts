@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
 import type { Clock } from "penguiflow";
 import { patientClock } from "../../idle.ts";
@@ -26,8 +26,8 @@ export interface SqliteStoreOptions {
   readonly synchronous?: Synchronous | undefined;
 }
 
-// source: "The Write-Ahead Log Index File Format" of SQLite
-const INDEX_HEAD_BYTES = 48;
+/** Milliseconds within which two changes of a file may have one time. */
+const TICK_MS = 20;
 
 /** Opens a store with one SQLite file per tenant: the open file is the tenant. */
 export function sqliteStore(options: SqliteStoreOptions = {}): MemoryStore {
@@ -47,7 +47,10 @@ class SqliteStore implements MemoryStore {
     if (directory !== undefined) mkdirSync(path.join(directory, "tenants"), { recursive: true, mode: 0o700 });
     const catalog = new Connection(this.#path("catalog.db"), [CATALOG_SCHEMA], synchronous);
     this.#catalogFile = catalog;
-    this.catalog = new SqlCatalog(async (work) => await catalog.write(async () => await work(catalog)));
+    this.catalog = new SqlCatalog({
+      read: async (work) => await catalog.read(async () => await work(catalog)),
+      write: async (work) => await catalog.write(async () => await work(catalog)),
+    });
     // without a folder, a closed tenant would be a lost one
     const bounds = directory === undefined ? { limit: Number.POSITIVE_INFINITY } : { limit: openFiles, idleMs };
     this.#files = new OpenFiles({
@@ -70,13 +73,7 @@ class SqliteStore implements MemoryStore {
   }
 
   changeMark(tenant: string): string | undefined {
-    if (this.#directory === undefined) return undefined;
-    try {
-      return markOf(this.#tenantPath(tenant));
-    } catch {
-      // another process closes the file just now
-      return undefined;
-    }
+    return this.#directory === undefined ? undefined : markOf(this.#tenantPath(tenant));
   }
 
   async purge(tenant: string): Promise<void> {
@@ -117,23 +114,17 @@ class SqliteStore implements MemoryStore {
   }
 }
 
-function markOf(file: string): string {
-  const stats = statSync(file, { throwIfNoEntry: false });
-  // an empty log comes and goes with the opening of the file; of any other, the head of its index changes with each commit
-  const hasLog = (statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
-  const head = hasLog ? headOf(`${file}-shm`) : "";
-  return `${stats?.mtimeMs} ${stats?.size} ${head}`;
-}
-
-function headOf(index: string): string {
-  const head = Buffer.alloc(INDEX_HEAD_BYTES);
-  const file = openSync(index, "r");
-  try {
-    readSync(file, head, 0, INDEX_HEAD_BYTES, 0);
-  } finally {
-    closeSync(file);
-  }
-  return head.toString("base64");
+/**
+ * Returns the sizes and times of a tenant's files, undefined when they are so young that the next change may leave them
+ * alike. It opens none of them: to close a file ends all locks that the process has on it, those of its connection, too.
+ */
+function markOf(file: string): string | undefined {
+  const parts = [file, `${file}-wal`].map((each) => statSync(each, { bigint: true, throwIfNoEntry: false }));
+  // an empty log comes and goes with the opening of the file
+  const kept = parts.filter((stats) => stats !== undefined && stats.size > 0);
+  const latest = Math.max(...kept.map((stats) => Number(stats?.mtimeMs)));
+  if (Date.now() < latest + TICK_MS) return undefined;
+  return kept.map((stats) => `${stats?.mtimeNs} ${stats?.size}`).join(" ");
 }
 
 function rowsOf(file: Connection, tenant: string): Rows {
