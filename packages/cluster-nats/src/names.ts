@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 
 /** Hashes a name to a token of a subject: names may have spaces, dots and wildcards, a token may not. */
 export function token(...names: readonly string[]): string {
-  return createHash("sha256").update(JSON.stringify(names)).digest("base64url").slice(0, 32);
+  return hash("sha256", JSON.stringify(names), "base64url").slice(0, 32);
 }
 
 /** Streams of a cluster. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Client, type ClientConfig, Pool, type PoolClient, type QueryConfig } from "pg";
+import { Client, type ClientBase, type ClientConfig, Pool, type PoolClient, type QueryConfig } from "pg";
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;
@@ -11,6 +11,11 @@ export interface DatabaseOptions {
   readonly connection: string | object;
   readonly maxConnections: number;
   readonly patienceMs: number;
+  /**
+   * Whether statements are prepared, which takes connections of a session each, and are planned once for whatever amount
+   * the tables hold at the time. @defaultValue false
+   */
+  readonly prepares?: boolean | undefined;
 }
 
 /** A row as the driver returns it. */
@@ -23,9 +28,12 @@ export type Row = Readonly<Record<string, unknown>>;
 export class Database {
   readonly #pool: Pool;
   readonly #patienceMs: number;
+  /** Names of prepared statements, by their texts. */
+  readonly #names: Map<string, string> | undefined;
 
-  constructor({ connection, maxConnections, patienceMs }: DatabaseOptions) {
+  constructor({ connection, maxConnections, patienceMs, prepares = false }: DatabaseOptions) {
     this.#patienceMs = patienceMs;
+    if (prepares) this.#names = new Map();
     this.#pool = new Pool({
       application_name: "penguiflow",
       ...(typeof connection === "string" ? { connectionString: connection } : connection),
@@ -34,6 +42,7 @@ export class Database {
       connectionTimeoutMillis: Math.min(patienceMs, CONNECTING_MS),
       keepAlive: true,
       allowExitOnIdle: true,
+      ...(prepares && { onConnect: preferIndexes }),
     });
     // An idle connection was lost: the pool has removed it, and the next call opens another.
     this.#pool.on("error", () => {});
@@ -41,7 +50,8 @@ export class Database {
 
   /** Runs one statement, in a transaction of its own, and returns its rows. */
   async query(text: string, values: readonly unknown[] = []): Promise<readonly Row[]> {
-    return await this.#patiently(async (giveUpAt) => await ask(this.#pool, giveUpAt, text, values));
+    const name = this.#nameOf(text);
+    return await this.#patiently(async (giveUpAt) => await ask(this.#pool, giveUpAt, text, values, name));
   }
 
   /** Runs several statements in one transaction, atomically. */
@@ -67,6 +77,13 @@ export class Database {
   /** Waits for pending calls, then closes the connections. */
   async close(): Promise<void> {
     await this.#pool.end();
+  }
+
+  #nameOf(text: string): string | undefined {
+    if (this.#names === undefined) return undefined;
+    const name = this.#names.get(text) ?? `penguiflow_${this.#names.size}`;
+    this.#names.set(text, name);
+    return name;
   }
 
   async #patiently<Value>(call: (giveUpAt: number) => Promise<Value>): Promise<Value> {
@@ -98,15 +115,27 @@ class Connection extends Client {
   }
 }
 
+/** Has statements use indexes: a plan that was made for an empty table is kept when it has grown. */
+async function preferIndexes(client: ClientBase): Promise<void> {
+  const query = { text: "set enable_seqscan = off", query_timeout: CONNECTING_MS };
+  await client.query(query);
+}
+
 async function ask(
   from: Pool | PoolClient,
   giveUpAt: number,
   text: string,
   values: readonly unknown[] = [],
+  name?: string,
 ): Promise<readonly Row[]> {
   const query_timeout = Math.max(1, Math.ceil(giveUpAt - performance.now()));
   // The driver reads the timeout from the query, although its types omit it.
-  const query: QueryConfig & { query_timeout: number } = { text, values: [...values], query_timeout };
+  const query: QueryConfig & { query_timeout: number } = {
+    text,
+    values: [...values],
+    query_timeout,
+    ...(name && { name }),
+  };
   return (await from.query<Row>(query)).rows;
 }
 
@@ -124,6 +153,12 @@ function isPassing(error: unknown): boolean {
   const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
   if (typeof code !== "string") return typeof message === "string" && LOST.test(message);
   return PASSING.test(code) || /^E[A-Z]{3}/.test(code);
+}
+
+/** Whether the server has refused a statement, which then has changed nothing. */
+export function isRefusal(error: unknown): boolean {
+  const { code } = error as { readonly code?: unknown };
+  return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) && !isPassing(error);
 }
 
 /** Extracts the reason of a network error, which may have several causes and an empty message. */

@@ -192,8 +192,9 @@ export const MIGRATIONS: Migrations = [
 export async function openSchema(
   options: ResolvedOptions,
   prepare: (database: Database) => Promise<void> = async () => {},
+  prepares = false,
 ): Promise<Database> {
-  const database = new Database(options);
+  const database = new Database({ ...options, prepares });
   try {
     await migrate(database, options.schema);
     await prepare(database);

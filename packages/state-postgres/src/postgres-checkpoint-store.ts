@@ -21,16 +21,23 @@ import {
   sharedLeaseEnded,
   toStorable,
 } from "penguiflow/adapter";
-import type { Database, Row } from "./database.ts";
+import { appendStatement, type Append } from "./append-statement.ts";
+import { type Database, isRefusal, type Row } from "./database.ts";
+import { Gatherer } from "./gatherer.ts";
 import { openSchema, quoted } from "./migrations.ts";
 import { type PostgresOptions, resolveOptions } from "./options.ts";
 import { createSharedLease } from "./postgres-shared-lease.ts";
-import { textArray } from "./text-array.ts";
-import { fromJsonText, toJsonText, toKey } from "./text-key.ts";
+import { fromJsonText, toKey } from "./text-key.ts";
 
 /** Limits of a page: it ends with the entry that reaches one of them. */
 const ENTRIES_PER_PAGE = 1_000;
 const BYTES_PER_PAGE = 4_000_000;
+/** Limits of what is stored in one statement: batches, and characters of their states. */
+const BATCHES_AT_ONCE = 64;
+const LENGTH_AT_ONCE = 4_000_000;
+
+/** Makes a store on a database that others use, too. */
+export let checkpointsOn: (database: Database, schema: string) => PostgresCheckpointStore;
 
 /**
  * Stores the traces of durable flows in PostgreSQL. Several processes may share a schema, each with its own partitions;
@@ -46,11 +53,22 @@ const BYTES_PER_PAGE = 4_000_000;
 export class PostgresCheckpointStore implements SharingCheckpointStore, AsyncDisposable {
   readonly #database: Database;
   readonly #name: string;
+  readonly #appends: Appends;
   #closed: Promise<void> | undefined;
+
+  static {
+    checkpointsOn = (database, schema) => new PostgresCheckpointStore(database, schema);
+  }
 
   private constructor(database: Database, schema: string) {
     this.#database = database;
     this.#name = quoted(schema);
+    this.#appends = new Gatherer(
+      (appends) => this.#append(appends),
+      (appends, next) =>
+        appends.length < BATCHES_AT_ONCE &&
+        appends.reduce((sum, { length }) => sum + length, next.length) <= LENGTH_AT_ONCE,
+    );
   }
 
   /**
@@ -101,7 +119,16 @@ export class PostgresCheckpointStore implements SharingCheckpointStore, AsyncDis
            exists (select from ${this.#name}.journal_logs l where l.partition = p.id) as has_logs`,
         values,
       );
-      if (taken !== undefined) return new PostgresPartition(this.#database, this.#name, request, taken);
+      if (taken !== undefined) {
+        const { id, epoch, sequence } = taken;
+        const opened = { id: id as string, epoch: Number(epoch), sequence: Number(sequence) };
+        const hasLogs = taken["has_logs"] === true;
+        return new PostgresPartition(this.#database, this.#name, request, {
+          ...opened,
+          hasLogs,
+          appends: this.#appends,
+        });
+      }
       const [held] = await this.#database.query(
         `select p.owner, extract(epoch from
            case when p.lease is null then p.claim_ends_at else s.ends_at end - clock_timestamp()
@@ -126,6 +153,19 @@ export class PostgresCheckpointStore implements SharingCheckpointStore, AsyncDis
     return await createSharedLease(this.#database, this.#name, request);
   }
 
+  /** Stores batches of several partitions in one statement. Each answer is whether it was stored now, or why not. */
+  async #append(appends: readonly Append[]): Promise<readonly (boolean | Error)[]> {
+    const { text, values } = appendStatement(this.#name, appends);
+    try {
+      const stored = new Set((await this.#database.query(text, values)).map(({ place }) => Number(place)));
+      return appends.map((_, index) => stored.has(index + 1));
+    } catch (error) {
+      if (appends.length === 1 || !isRefusal(error)) return appends.map(() => error as Error);
+      // nothing is stored: one that the server refuses must not fail the others
+      return (await Promise.all(appends.map((append) => this.#append([append])))).flat();
+    }
+  }
+
   #requireOpen(): void {
     if (this.#closed !== undefined)
       throw new Error(`Cannot use the checkpoint store of schema ${this.#name}: it is closed`);
@@ -144,6 +184,17 @@ export class PostgresCheckpointStore implements SharingCheckpointStore, AsyncDis
   }
 }
 
+type Appends = Gatherer<Append, boolean | Error>;
+
+/** A partition as it was opened, and what stores its batches. */
+interface Opened {
+  readonly id: string;
+  readonly epoch: number;
+  readonly sequence: number;
+  readonly hasLogs: boolean;
+  readonly appends: Appends;
+}
+
 /** Returns the assignment that prolongs the lease of a partition. */
 const PROLONG = (parameter: string): string =>
   `claim_ends_at = clock_timestamp() + ${parameter}::float8 * interval '1 millisecond'`;
@@ -158,6 +209,7 @@ class PostgresPartition implements CheckpointPartition {
   readonly #database: Database;
   readonly #schema: string;
   readonly #request: LeaseRequest;
+  readonly #appends: Appends;
   #sequence: number;
   /** Whether there may be rows of logs. */
   #hasLogs: boolean;
@@ -167,11 +219,12 @@ class PostgresPartition implements CheckpointPartition {
   #calls: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
-  constructor(database: Database, schema: string, request: LeaseRequest, taken: Row) {
-    this.id = taken["id"] as string;
-    this.fencingToken = Number(taken["epoch"]);
-    this.#sequence = Number(taken["sequence"]);
-    this.#hasLogs = taken["has_logs"] === true;
+  constructor(database: Database, schema: string, request: LeaseRequest, opened: Opened) {
+    this.id = opened.id;
+    this.fencingToken = opened.epoch;
+    this.#sequence = opened.sequence;
+    this.#hasLogs = opened.hasLogs;
+    this.#appends = opened.appends;
     this.#database = database;
     this.#schema = schema;
     this.#request = request;
@@ -365,145 +418,16 @@ class PostgresPartition implements CheckpointPartition {
     });
   }
 
-  /**
-   * Stores the batch; resolves to whether it did so now. One statement, in which each change depends on the partition's
-   * row: all of them apply or none. Removals name the partition, because without statistics the server would scan all
-   * of it.
-   */
+  /** Stores the batch; resolves to whether it did so now. */
   async #store(batch: CheckpointBatch, expectedSequence: number, mark: string): Promise<boolean> {
-    const { put, logs = [], remove, keep = [], forget = [], counts } = batch;
-    const { under, leaseMs } = this.#request;
-    // a statement may change a row only once
-    const entries = new Map(put.map((entry) => [entry.run, entry]));
-    for (const run of remove) entries.delete(run);
-    const kept = [...entries.values()];
-    const forgotten = new Set(forget);
-    const left = new Set(keep.map(({ run }) => run).filter((run) => !forgotten.has(run)));
-    const gone = new Set(logs.length === 0 ? [] : remove.filter((run) => !left.has(run)));
-    const rowsOfLogs = [...new Map(logs.map((row) => [`${row.run} ${row.at}`, row])).values()];
-    const logged = rowsOfLogs.filter(({ run }) => !gone.has(run));
-    if (logged.length > 0) this.#hasLogs = true;
-    const nodes = [...counts.keys()];
-    const values: unknown[] = [
-      this.id,
-      this.fencingToken,
-      expectedSequence,
-      mark,
-      under ?? leaseMs,
-      remove,
-      kept.map(({ run }) => run),
-      kept.map(({ tenant }) => toStorable(tenant)),
-      kept.map(({ traceId }) => toStorable(traceId)),
-      kept.map(({ status }) => status),
-      kept.map(({ version }) => version),
-      textArray(kept.map(({ state }) => toJsonText(state))),
-      nodes.map(toKey),
-      nodes.map(toStorable),
-      [...counts.values()],
-      kept.map(({ dueAt }) => dueAt ?? null),
-    ];
-    if (this.#hasLogs)
-      values.push(
-        logged.map(({ run }) => run),
-        logged.map(({ at }) => at),
-        textArray(logged.map(({ items }) => toJsonText(items))),
-        [...remove, ...forget],
-        [...entries.keys(), ...left],
-        forget,
-      );
-    const outcomes = this.#outcomeChanges(batch, values.length + 1);
-    values.push(...outcomes.values);
-    const positions = this.#positionChanges(batch, values.length + 1);
-    values.push(...positions.values);
-    const rows = await this.#database.query(
-      `with claim as (
-         update ${this.#schema}.journal_partitions
-         set sequence = sequence + 1, mark = $4, ${(under === undefined ? PROLONG : SHARE)("$5")}
-         where id = $1 and epoch = $2 and sequence = $3
-         returning id
-       ), removed as (
-         delete from ${this.#schema}.journal_entries e
-         using unnest(array_fill($1::uuid, array[cardinality($6::bigint[])]), $6::bigint[]) as gone (partition, run)
-         where e.partition = gone.partition and e.run = gone.run and exists (select from claim)
-       ), entered as (
-         insert into ${this.#schema}.journal_entries (partition, run, tenant, trace_id, status, version, state, due_at)
-         select claim.id, u.* from claim,
-           unnest($7::bigint[], $8::text[], $9::text[], $10::text[], $11::int[], $12::text[], $16::float8[]) as u
-         on conflict (partition, run) do update set
-           tenant = excluded.tenant, trace_id = excluded.trace_id, status = excluded.status,
-           version = excluded.version, state = excluded.state, due_at = excluded.due_at
-       )${this.#hasLogs ? this.#logChanges() : ""}, counted as (
-         insert into ${this.#schema}.journal_counts as c (partition, key, node, count)
-         select claim.id, u.* from claim, unnest($13::text[], $14::text[], $15::bigint[]) as u
-         on conflict (partition, key) do update set count = c.count + excluded.count
-        )${outcomes.text}${positions.text}
-       select id from claim`,
-      values,
-    );
-    return rows.length > 0;
-  }
-
-  /** Returns the part of a batch's statement that changes logs. Partitions without logs do not pay for it. */
-  #logChanges(): string {
-    return `, forgotten as (
-         delete from ${this.#schema}.journal_logs l
-         using unnest(array_fill($1::uuid, array[cardinality($20::bigint[])]), $20::bigint[]) as gone (partition, run)
-         where l.partition = gone.partition and l.run = gone.run and exists (select from claim)
-           and l.run <> all ($21::bigint[])
-           and not exists (select from ${this.#schema}.journal_entries e
-             where e.partition = l.partition and e.run = l.run and e.run <> all ($6::bigint[]))
-           and not exists (select from ${this.#schema}.kept_outcomes o
-             where o.partition = l.partition and o.run = l.run and o.run <> all ($22::bigint[]))
-       ), logged as (
-         insert into ${this.#schema}.journal_logs (partition, run, at, items)
-         select claim.id, u.* from claim, unnest($17::bigint[], $18::bigint[], $19::text[]) as u
-         on conflict (partition, run, at) do update set items = excluded.items
-       )`;
-  }
-
-  /** Returns the part of a batch's statement that stores positions, and its parameters. Most batches have none. */
-  #positionChanges({ consumed = new Map() }: CheckpointBatch, first: number): { text: string; values: unknown[] } {
-    if (consumed.size === 0) return { text: "", values: [] };
-    const text = `, taken as (
-         insert into ${this.#schema}.journal_positions as c (partition, lane, sequence)
-         select claim.id, u.* from claim, unnest($${first}::bigint[], $${first + 1}::bigint[]) as u
-         on conflict (partition, lane) do update set sequence = excluded.sequence
-       )`;
-    return { text, values: [[...consumed.keys()], [...consumed.values()]] };
-  }
-
-  /** Returns the part of a batch's statement that changes kept outcomes, and its parameters. Most batches have none. */
-  #outcomeChanges({ keep = [], forget = [] }: CheckpointBatch, first: number): { text: string; values: unknown[] } {
-    if (keep.length + forget.length === 0) return { text: "", values: [] };
-    const outcomes = new Map(keep.map((outcome) => [outcome.run, outcome]));
-    for (const run of forget) outcomes.delete(run);
-    const kept = [...outcomes.values()];
-    const text = `, outcomes_forgotten as (
-         delete from ${this.#schema}.kept_outcomes o
-         using unnest(array_fill($1::uuid, array[cardinality($${first}::bigint[])]), $${first}::bigint[]) as gone (partition, run)
-         where o.partition = gone.partition and o.run = gone.run and exists (select from claim)
-       ), outcomes_kept as (
-         insert into ${this.#schema}.kept_outcomes
-           (partition, run, tenant_key, trace_key, tenant, trace_id, version, state, expires_at)
-         select claim.id, u.* from claim, unnest($${first + 1}::bigint[], $${first + 2}::text[], $${first + 3}::text[], $${first + 4}::text[], $${first + 5}::text[],
-           $${first + 6}::int[], $${first + 7}::text[], $${first + 8}::float8[]) as u
-         on conflict (partition, run) do update set
-           tenant_key = excluded.tenant_key, trace_key = excluded.trace_key, tenant = excluded.tenant,
-           trace_id = excluded.trace_id, version = excluded.version, state = excluded.state,
-           expires_at = excluded.expires_at
-       )`;
-    const values = [
-      forget,
-      kept.map(({ run }) => run),
-      kept.map(({ tenant }) => toKey(tenant)),
-      kept.map(({ traceId }) => toKey(traceId)),
-      kept.map(({ tenant }) => toStorable(tenant)),
-      kept.map(({ traceId }) => toStorable(traceId)),
-      kept.map(({ version }) => version),
-      textArray(kept.map(({ state }) => toJsonText(state))),
-      kept.map(({ expiresAt }) => expiresAt),
-    ];
-    return { text, values };
+    if ((batch.logs ?? []).length > 0) this.#hasLogs = true;
+    const { id, fencingToken } = this;
+    const length = batch.put.reduce((sum, { state }) => sum + state.length, 0);
+    const lease = this.#request;
+    const append = { id, fencingToken, expectedSequence, mark, lease, batch, hasLogs: this.#hasLogs, length };
+    const answer = await this.#appends.add(append);
+    if (answer instanceof Error) throw answer;
+    return answer;
   }
 
   async #row(): Promise<Row | undefined> {

@@ -1,4 +1,5 @@
 import type { CheckpointStore, Log, StateStore } from "penguiflow";
+import type { ClusterBackend } from "penguiflow/adapter";
 import { postgresBackend } from "@penguiflow/state-postgres";
 import { checkpointStoreContract, clusterBackendContract, logContract, stateStoreContract } from "penguiflow/testing";
 import { describe, expect, test } from "vitest";
@@ -40,17 +41,31 @@ const ofLog = logContract({
   close,
 });
 
-const ofBackend = clusterBackendContract({
+async function openBackend(): Promise<ClusterBackend> {
+  const schema = await TestSchema.create();
+  const backend = await postgresBackend({ connection: schema.url(), schema: schema.name });
+  return {
+    ...backend,
+    async [Symbol.asyncDispose]() {
+      await backend[Symbol.asyncDispose]();
+      await schema[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const ofBackend = clusterBackendContract({ make: openBackend });
+
+const backends = new WeakMap<CheckpointStore, ClusterBackend>();
+
+// its statements are prepared
+const ofItsCheckpoints = checkpointStoreContract({
   async make() {
-    const schema = await TestSchema.create();
-    const backend = await postgresBackend({ connection: schema.url(), schema: schema.name });
-    return {
-      ...backend,
-      async [Symbol.asyncDispose]() {
-        await backend[Symbol.asyncDispose]();
-        await schema[Symbol.asyncDispose]();
-      },
-    };
+    const backend = await openBackend();
+    backends.set(backend.checkpoints, backend);
+    return backend.checkpoints;
+  },
+  async close(checkpoints) {
+    await backends.get(checkpoints)?.[Symbol.asyncDispose]();
   },
 });
 
@@ -59,6 +74,7 @@ describe.for([
   ["checkpoints", ofCheckpoints],
   ["log", ofLog],
   ["backend of a cluster", ofBackend],
+  ["checkpoints of a cluster", ofItsCheckpoints],
 ] as const)("the %s", ([, contract]) => {
   test.for(contract)("$name", async ({ run }) => {
     await expect(run()).resolves.toBeUndefined();

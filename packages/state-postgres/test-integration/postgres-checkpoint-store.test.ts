@@ -127,3 +127,56 @@ test("a checkpoint store that is closed opens no partition", async () => {
     `Cannot use the checkpoint store of schema "${schema.name}": it is closed`,
   );
 });
+
+test("batches of several partitions that are stored at once stay apart", async () => {
+  await using schema = await TestSchema.create();
+  const checkpoints = await schema.openCheckpoints();
+  const partitions = await Promise.all(
+    upTo(5).map((index) => checkpoints.open({ ...lease, partition: `orders ${index}` })),
+  );
+  await Promise.all(
+    partitions.map((partition, index) =>
+      partition.append(
+        {
+          put: upTo(index + 1).map((run) => entry(run, `"${index}"`)),
+          remove: [0],
+          counts: new Map([["pay", index]]),
+          consumed: new Map([[index, 7]]),
+        },
+        0,
+      ),
+    ),
+  );
+  for (const [index, partition] of partitions.entries()) {
+    expect((await pagesOf(partition)).flat()).toEqual(upTo(index + 1).slice(1));
+    expect(await partition.counts()).toEqual(new Map([["pay", index]]));
+    expect(await partition.consumed()).toEqual(new Map([[index, 7]]));
+  }
+});
+
+test("a batch that the server refuses fails no batch of another partition, and neither does one that is overtaken", async () => {
+  await using schema = await TestSchema.create();
+  const checkpoints = await schema.openCheckpoints();
+  const names = ["well", "refused", "overtaken"];
+  const opened = names.map((partition) => checkpoints.open({ ...lease, partition, leaseMs: 50 }));
+  const [well, refused, overtaken] = (await Promise.all(opened)) as [
+    CheckpointPartition,
+    CheckpointPartition,
+    CheckpointPartition,
+  ];
+  await takeOver(checkpoints, { ...lease, partition: "overtaken", owner: "heir" });
+  const batch = (count: number) => ({ put: [entry(1, "1")], remove: [], counts: new Map([["pay", count]]) });
+  const answers = await Promise.allSettled([
+    well.append(batch(1), 0),
+    // no bigint has that many digits
+    refused.append(batch(1e20), 0),
+    overtaken.append(batch(1), 0),
+  ]);
+  expect(answers.map((answer) => (answer.status === "fulfilled" ? answer.value : "rejected"))).toEqual([
+    1,
+    "rejected",
+    "rejected",
+  ]);
+  expect((answers[2] as PromiseRejectedResult).reason).toMatchObject({ code: "PARTITION_FENCED" });
+  expect(await refused.append(batch(1), 0)).toBe(1);
+});

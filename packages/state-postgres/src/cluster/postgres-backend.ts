@@ -1,7 +1,7 @@
 import { type ClusterBackend, requireInteger, requireKnownKeys } from "penguiflow/adapter";
 import { openSchema, quoted } from "../migrations.ts";
 import { type PostgresOptions, resolveOptions } from "../options.ts";
-import { PostgresCheckpointStore } from "../postgres-checkpoint-store.ts";
+import { checkpointsOn } from "../postgres-checkpoint-store.ts";
 import { Listener } from "./listener.ts";
 import { readFigures } from "./postgres-figures.ts";
 import { PostgresIntake } from "./postgres-intake.ts";
@@ -30,26 +30,24 @@ export async function postgresBackend(given: PostgresBackendOptions): Promise<Cl
   const { maxItems = 100_000, ...options } = given;
   requireInteger("maxItems", maxItems, 1);
   const resolved = resolveOptions("postgresBackend", options);
-  const database = await openSchema(resolved);
-  const checkpoints = await PostgresCheckpointStore.open(options).catch(async (error: unknown) => {
-    await database.close();
-    throw error;
-  });
+  // notifications need connections of a session anyhow
+  const database = await openSchema(resolved, undefined, true);
   const tables = quoted(resolved.schema);
   const listener = new Listener(resolved);
   const wire = new PostgresWire(database, tables, resolved.schema, listener);
+  const intake = new PostgresIntake(database, tables, wire, maxItems);
   return {
-    checkpoints,
-    intake: new PostgresIntake(database, tables, wire, maxItems),
+    checkpoints: checkpointsOn(database, resolved.schema),
+    intake,
     results: new PostgresResultStore(database, tables),
     registry: new PostgresRegistry(database, tables, wire),
     wire,
     limits: { offerBytes: MOST_BYTES },
     figures: () => readFigures(database, tables, resolved.schema, maxItems),
     async [Symbol.asyncDispose]() {
+      intake[Symbol.dispose]();
       await wire.flush();
       await listener[Symbol.asyncDispose]();
-      await checkpoints.close();
       await database.close();
     },
   };

@@ -1,5 +1,6 @@
 import type { KeptResult, ResultKey, ResultRevision, ResultStore, StoredResult } from "penguiflow/adapter";
 import type { Database } from "../database.ts";
+import { bytesArray, numberArray } from "../text-array.ts";
 import { hashed } from "./names.ts";
 
 const SWEEP_MS = 10_000;
@@ -50,7 +51,7 @@ export class PostgresResultStore implements ResultStore {
          extract(epoch from r.expires_at - clock_timestamp())::float8 * 1000 as keep_ms
        from unnest($1::bytea[]) with ordinality as k (key, place)
        join ${this.#tables}.results r on r.key = k.key where r.expires_at > clock_timestamp()`,
-      [keys.map(keyOf)],
+      [bytesArray(keys.map(keyOf))],
     );
     const found: (KeptResult | undefined)[] = keys.map(() => undefined);
     for (const { place, is_final: isFinal, body, keep_ms: keepMs, revision } of rows) {
@@ -70,7 +71,7 @@ export class PostgresResultStore implements ResultStore {
     await this.#database.query(
       `delete from ${this.#tables}.results r using unnest($1::bytea[], $2::bigint[]) as n (key, revision)
        where r.key = n.key and ${REVISION} = n.revision`,
-      [results.map(({ key }) => keyOf(key)), results.map(({ revision }) => revision)],
+      [bytesArray(results.map(({ key }) => keyOf(key))), numberArray(results.map(({ revision }) => revision))],
     );
   }
 
@@ -87,10 +88,10 @@ export class PostgresResultStore implements ResultStore {
          or (excluded.is_final and r.body = excluded.body)
        returning encode(key, 'hex') as key, ${REVISION} as revision`,
       [
-        sorted.map(({ hash }) => hash),
+        bytesArray(sorted.map(({ hash }) => hash)),
         sorted.map(({ result }) => result.isFinal),
-        sorted.map(({ result }) => Buffer.from(result.body)),
-        sorted.map(({ result }) => result.keepMs),
+        bytesArray(sorted.map(({ result }) => result.body)),
+        numberArray(sorted.map(({ result }) => result.keepMs)),
       ],
     );
     return new Map(rows.map(({ key, revision }) => [key as string, Number(revision)]));

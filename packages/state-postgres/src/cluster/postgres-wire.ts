@@ -2,7 +2,7 @@ import type { Wire } from "penguiflow/adapter";
 import type { Database } from "../database.ts";
 import { textArray } from "../text-array.ts";
 import type { Listener } from "./listener.ts";
-import { channelOf } from "./names.ts";
+import { channelOf, kept } from "./names.ts";
 
 /** Characters of a notification: the server's limit is 8000 bytes. */
 const MOST_TEXT = 7_900;
@@ -15,7 +15,7 @@ const KEPT_SECONDS = 60;
 export class PostgresWire implements Wire {
   readonly #database: Database;
   readonly #tables: string;
-  readonly #schema: string;
+  readonly #channelOf: (subject: string) => string;
   readonly #listener: Listener;
   #waiting: { readonly channel: string; readonly body: Uint8Array }[] = [];
   #sending: Promise<void> | undefined;
@@ -23,19 +23,19 @@ export class PostgresWire implements Wire {
   constructor(database: Database, tables: string, schema: string, listener: Listener) {
     this.#database = database;
     this.#tables = tables;
-    this.#schema = schema;
+    this.#channelOf = kept((subject) => channelOf(schema, subject));
     this.#listener = listener;
   }
 
   publish(subject: string, body: Uint8Array): void {
-    this.#waiting.push({ channel: channelOf(this.#schema, subject), body });
+    this.#waiting.push({ channel: this.#channelOf(subject), body });
     this.#sending ??= this.#sendSoon();
   }
 
   subscribe(subject: string, receive: (body: Uint8Array) => void): Disposable {
     let last = Promise.resolve();
     let isOver = false;
-    const listening = this.#listener.listen(channelOf(this.#schema, subject), (payload) => {
+    const listening = this.#listener.listen(this.#channelOf(subject), (payload) => {
       // in order: a body that has to be read holds up those behind it
       const before = last;
       last = (async () => {
@@ -71,7 +71,12 @@ export class PostgresWire implements Wire {
   async #send(): Promise<void> {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, MOST);
-      const payloads = await Promise.all(batch.map(({ body }) => this.#payloadOf(body)));
+      const payloads: string[] = [];
+      // one after the other: hardly any is too long
+      for (const { body } of batch) {
+        const text = Buffer.from(body.buffer, body.byteOffset, body.length).toString("base64");
+        payloads.push(text.length <= MOST_TEXT ? text : await this.#leave(body));
+      }
       await this.#database.query(
         "select pg_notify(channel, payload) from unnest($1::text[], $2::text[]) with ordinality as n (channel, payload, place) order by place",
         [textArray(batch.map(({ channel }) => channel)), textArray(payloads)],
@@ -79,9 +84,8 @@ export class PostgresWire implements Wire {
     }
   }
 
-  async #payloadOf(body: Uint8Array): Promise<string> {
-    const text = Buffer.from(body).toString("base64");
-    if (text.length <= MOST_TEXT) return text;
+  /** Leaves a body in the table. Returns the payload that names it. */
+  async #leave(body: Uint8Array): Promise<string> {
     const [row] = await this.#database.query(
       `with old as (delete from ${this.#tables}.wire_bodies where at < now() - interval '${KEPT_SECONDS} seconds')
        insert into ${this.#tables}.wire_bodies (body) values ($1) returning id`,
