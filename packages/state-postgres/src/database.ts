@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Client, type ClientBase, type ClientConfig, Pool, type PoolClient, type QueryConfig } from "pg";
+import { Client, type ClientConfig, Pool, type PoolClient, type PoolConfig, type QueryConfig } from "pg";
 
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;
@@ -116,10 +116,11 @@ class Connection extends Client {
 }
 
 /** Has statements use indexes: a plan that was made for an empty table is kept when it has grown. */
-async function preferIndexes(client: ClientBase): Promise<void> {
+const preferIndexes: NonNullable<PoolConfig["onConnect"]> = (client): unknown => {
   const query = { text: "set enable_seqscan = off", query_timeout: CONNECTING_MS };
-  await client.query(query);
-}
+  // the pool waits for it, although its types do not say so
+  return client.query(query);
+};
 
 async function ask(
   from: Pool | PoolClient,

@@ -36,8 +36,10 @@ const BYTES_PER_PAGE = 4_000_000;
 const BATCHES_AT_ONCE = 64;
 const LENGTH_AT_ONCE = 4_000_000;
 
+let make: (database: Database, schema: string) => PostgresCheckpointStore;
+
 /** Makes a store on a database that others use, too. */
-export let checkpointsOn: (database: Database, schema: string) => PostgresCheckpointStore;
+export const checkpointsOn = (database: Database, schema: string): PostgresCheckpointStore => make(database, schema);
 
 /**
  * Stores the traces of durable flows in PostgreSQL. Several processes may share a schema, each with its own partitions;
@@ -57,7 +59,7 @@ export class PostgresCheckpointStore implements SharingCheckpointStore, AsyncDis
   #closed: Promise<void> | undefined;
 
   static {
-    checkpointsOn = (database, schema) => new PostgresCheckpointStore(database, schema);
+    make = (database, schema) => new PostgresCheckpointStore(database, schema);
   }
 
   private constructor(database: Database, schema: string) {

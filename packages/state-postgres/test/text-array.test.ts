@@ -11,8 +11,8 @@ test("texts stand one after the other, each behind its length in bytes", () => {
 
 test("bodies stand one after the other, each behind its length", () => {
   const bodies = [Uint8Array.of(0, 255), new Uint8Array(), Uint8Array.of(7)];
-  const head = "00000001000000000000001100000003" + "00000001";
-  expect(bytesArray(bodies).toString("hex")).toBe(`${head}0000000200ff00000000` + "0000000107");
+  const head = "0000000100000000000000110000000300000001";
+  expect(bytesArray(bodies).toString("hex")).toBe(`${head}0000000200ff000000000000000107`);
 });
 
 test("numbers are written as the server reads them, null for none", () => {
