@@ -13,15 +13,18 @@ test("the figures of a backend tell the room of its checkpoints, what is live of
   await partition.append({ put, remove: [], counts: new Map() }, 0);
   const key = { partition: "p", tenant: "t", id: "i" };
   await backend.results.put([{ key, isFinal: true, body: Uint8Array.of(1), keepMs: 60_000 }]);
-  await schema.rows(analyze);
-  // the server's statistics come a little late
-  let figures = await backend.figures!();
-  while (figures.keptResults !== 1 || (figures.liveBytes ?? 0) < 500_000) figures = await backend.figures!();
+  // the server's statistics come a little late, and are then added to those of an earlier analysis
+  const analysed = async () => {
+    await schema.rows(analyze);
+    return await backend.figures!();
+  };
+  let figures = await analysed();
+  while (figures.keptResults !== 1 || figures.liveBytes === undefined || figures.liveBytes > figures.checkpointBytes!)
+    figures = await analysed();
   expect(figures.checkpointBytes).toBeGreaterThan(500_000);
-  expect(figures.liveBytes).toBeLessThan(figures.checkpointBytes!);
+  expect(figures.liveBytes).toBeGreaterThan(500_000);
   expect(figures.replicasBehind).toBe(0);
   await partition.append({ put: [], remove: put.map(({ run }) => run), counts: new Map() }, 1);
-  await schema.rows(analyze);
-  while (figures.liveBytes! > 0) figures = await backend.figures!();
+  while (figures.liveBytes! > 0) figures = await analysed();
   expect(figures.keptResults).toBe(1);
 });
