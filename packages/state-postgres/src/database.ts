@@ -115,9 +115,12 @@ class Connection extends Client {
   }
 }
 
-/** Has statements use indexes: a plan that was made for an empty table is kept when it has grown. */
+/**
+ * Has statements use indexes: a plan that was made for an empty table is kept when it has grown. What has no index would
+ * be compiled then, because its cost is made up.
+ */
 const preferIndexes: NonNullable<PoolConfig["onConnect"]> = (client): unknown => {
-  const query = { text: "set enable_seqscan = off", query_timeout: CONNECTING_MS };
+  const query = { text: "set enable_seqscan = off; set jit = off", query_timeout: CONNECTING_MS };
   // the pool waits for it, although its types do not say so
   return client.query(query);
 };

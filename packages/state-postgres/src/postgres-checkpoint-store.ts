@@ -70,6 +70,8 @@ export class PostgresCheckpointStore implements SharingCheckpointStore, AsyncDis
       (appends, next) =>
         appends.length < BATCHES_AT_ONCE &&
         appends.reduce((sum, { length }) => sum + length, next.length) <= LENGTH_AT_ONCE,
+      // a slow one must not hold up the others for long
+      { atOnce: 2 },
     );
   }
 

@@ -2,13 +2,17 @@ import { expect, test } from "vitest";
 import { Gatherer } from "../src/gatherer.ts";
 
 /** A gatherer of numbers, whose requests are answered by hand. */
-function gathered(mayJoin: (items: readonly number[], next: number) => boolean = () => true) {
+function gathered(mayJoin: (items: readonly number[], next: number) => boolean = () => true, atOnce = 1) {
   const sent: { readonly items: readonly number[]; readonly end: PromiseWithResolvers<readonly string[]> }[] = [];
-  const gatherer = new Gatherer<number, string>(async (items) => {
-    const end = Promise.withResolvers<readonly string[]>();
-    sent.push({ items, end });
-    return await end.promise;
-  }, mayJoin);
+  const gatherer = new Gatherer<number, string>(
+    async (items) => {
+      const end = Promise.withResolvers<readonly string[]>();
+      sent.push({ items, end });
+      return await end.promise;
+    },
+    mayJoin,
+    { atOnce },
+  );
   const answer = (index: number): void => {
     const { items, end } = sent[index]!;
     end.resolve(items.map((item) => `${item}!`));
@@ -57,4 +61,20 @@ test("a failure is that of its calls alone", async () => {
   await turn();
   answer(1);
   expect(await other).toBe("2!");
+});
+
+test("as many go at once as may, and then what waits goes together", async () => {
+  const { gatherer, sent, answer } = gathered(undefined, 2);
+  const answers: Promise<string>[] = [];
+  for (const item of [1, 2, 3, 4]) {
+    answers.push(gatherer.add(item));
+    await turn();
+  }
+  expect(sent.map(({ items }) => items)).toEqual([[1], [2]]);
+  answer(1);
+  await turn();
+  expect(sent.at(-1)!.items).toEqual([3, 4]);
+  answer(0);
+  answer(2);
+  expect(await Promise.all(answers)).toEqual(["1!", "2!", "3!", "4!"]);
 });

@@ -32,12 +32,18 @@ export async function postgresBackend(given: PostgresBackendOptions): Promise<Cl
   const resolved = resolveOptions("postgresBackend", options);
   // notifications need connections of a session anyhow
   const database = await openSchema(resolved, undefined, true);
+  // connections of its own: reads must not hold up batches
+  const ofCheckpoints = await openSchema(resolved, undefined, true).catch(async (error: unknown) => {
+    await database.close();
+    throw error;
+  });
+  const checkpoints = checkpointsOn(ofCheckpoints, resolved.schema);
   const tables = quoted(resolved.schema);
   const listener = new Listener(resolved);
   const wire = new PostgresWire(database, tables, resolved.schema, listener);
   const intake = new PostgresIntake(database, tables, wire, maxItems);
   return {
-    checkpoints: checkpointsOn(database, resolved.schema),
+    checkpoints,
     intake,
     results: new PostgresResultStore(database, tables),
     registry: new PostgresRegistry(database, tables, wire),
@@ -48,6 +54,7 @@ export async function postgresBackend(given: PostgresBackendOptions): Promise<Cl
       intake[Symbol.dispose]();
       await wire.flush();
       await listener[Symbol.asyncDispose]();
+      await checkpoints.close();
       await database.close();
     },
   };

@@ -55,8 +55,10 @@ export class PostgresIntake implements Intake, Disposable {
     this.#wire = wire;
     this.#maxItems = maxItems;
     const mayJoin = ({ length }: readonly unknown[]): boolean => length < AT_ONCE;
-    this.#searches = new Gatherer<Search, readonly Offered[]>((searches) => this.#find(searches), mayJoin);
-    this.#trims = new Gatherer<Trim, void>((trims) => this.#remove(trims), mayJoin, TRIM_MS);
+    this.#searches = new Gatherer<Search, readonly Offered[]>((searches) => this.#find(searches), mayJoin, {
+      atOnce: 2,
+    });
+    this.#trims = new Gatherer<Trim, void>((trims) => this.#remove(trims), mayJoin, { delayMs: TRIM_MS });
   }
 
   async offer(offers: readonly Offer[]): Promise<readonly ("stored" | "duplicate" | "full")[]> {
