@@ -5,6 +5,8 @@ const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 1_000;
 /** Timeout of a connection attempt, so that another fits into the patience of a call. */
 const CONNECTING_MS = 5_000;
+/** Time for which a connection with prepared statements is kept unused. */
+const IDLE_MS = 300_000;
 
 /** Address of a {@link Database}, and the patience of its calls. */
 export interface DatabaseOptions {
@@ -42,7 +44,8 @@ export class Database {
       connectionTimeoutMillis: Math.min(patienceMs, CONNECTING_MS),
       keepAlive: true,
       allowExitOnIdle: true,
-      ...(prepares && { onConnect: preferIndexes }),
+      // a connection that is kept has its plans
+      ...(prepares && { onConnect: preferIndexes, idleTimeoutMillis: IDLE_MS }),
     });
     // An idle connection was lost: the pool has removed it, and the next call opens another.
     this.#pool.on("error", () => {});
