@@ -21,7 +21,7 @@ export function storedLog(logs: StoredLogs, { run, tenant, traceId }: RunKey, le
           tenant,
         });
       const log = new TraceLog(length);
-      log.fill(rows);
+      log.addStored(rows);
       return log.view(length);
     },
   });

@@ -243,7 +243,7 @@ function restoreLasting(
   if (signalled !== undefined) (trace.lasting ??= new Lasting()).signalled = signalled;
   if (log !== undefined) {
     const own = ((trace.lasting ??= new Lasting()).log = new TraceLog(log));
-    if (logItems !== undefined) own.fill(logItems.map(({ at, items }) => ({ at, items: items.map(fromPlain) })));
+    if (logItems !== undefined) own.addStored(logItems.map(({ at, items }) => ({ at, items: items.map(fromPlain) })));
   }
   for (const call of calls) ((trace.lasting ??= new Lasting()).calls ??= new Map()).set(call.key, restoredCall(call));
   for (const { name, value, receiver } of signals)

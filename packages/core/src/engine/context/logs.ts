@@ -170,7 +170,7 @@ export class Logs {
     log.reading ??= (async () => {
       try {
         const { run, id: traceId, tenant } = trace;
-        log.fill(await (this.#engine.durable as DurableRun).storedLog({ run, traceId, tenant }));
+        log.addStored(await (this.#engine.durable as DurableRun).storedLog({ run, traceId, tenant }));
       } catch (error) {
         log.reading = undefined;
         throw error;

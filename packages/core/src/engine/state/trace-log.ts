@@ -113,7 +113,7 @@ export class TraceLog {
   }
 
   /** Adds the items that an earlier run left in the checkpoint store. */
-  fill(stored: readonly LogItems[]): void {
+  addStored(stored: readonly LogItems[]): void {
     const own = this.#items;
     const from = this.#from;
     this.#items = [];

@@ -65,7 +65,7 @@ describe("a view of a log", () => {
       { at: 0, items: ["a", "b"] },
       { at: 2, items: ["c as stored"] },
     ];
-    log.fill(stored);
+    log.addStored(stored);
     expect([log.view(99), log.view(1), log.committed]).toEqual([
       ["a", "b", "c"],
       ["a"],
