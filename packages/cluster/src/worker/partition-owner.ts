@@ -720,7 +720,7 @@ export class PartitionOwner {
     key: ResultKey,
   ): Promise<boolean> {
     if (run === undefined || final?.kind !== "outcome" || readOutcome(final.outcome).status !== "failed") return false;
-    // what this owner remembers of the trace may be old
+    // the memory of this owner may be old
     await run.intake.confirm();
     await this.#settings.backend.results.forget([{ key, revision: final.revision }]);
     return true;

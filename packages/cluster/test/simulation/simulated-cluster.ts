@@ -644,7 +644,7 @@ class SimulatedCluster {
 
   /** Has an operator try a failed trace again, perhaps before its callers are told that it has failed. */
   #retrySoon(order: Order, id: string): void {
-    // what it asks or waits for after that would be left to its callers
+    // a question or wait after that would be left to its callers
     if (order.asks || order.listens || this.#third() < 0.5) return;
     const operator = this.#clients.at(-1)!;
     this.#schedule.clock.setTimer(() => this.#retry(operator, order, id), Math.floor(this.#third() * RETRY_MS));
@@ -702,7 +702,7 @@ class SimulatedCluster {
     for (const { worker, machine } of this.#workers)
       for (const { flow, version, held, assigned, inFlight } of worker.status().flows) {
         const partitions = held.map((index) => partitionName({ ...DEPLOYMENT, flow, version }, index));
-        // what it has lost without knowing, or is to have, it counts as it was
+        // partitions lost without knowing, or assigned, are counted as they were
         const isSure = partitions.every((name) => this.#server.isLatest(machine, name)) && assigned === held.length;
         if (!isSure || machine.hasEnded) continue;
         const live = this.#server.entries.filter(([name, entry]) => partitions.includes(name) && isUnfinished(entry));

@@ -215,7 +215,7 @@ export class PostgresIntake implements Intake, Disposable {
   async #search(hearing: Hearing, search: Search): Promise<readonly Offered[]> {
     const { after, count } = search;
     const upTo = new Map(after);
-    // what comes from now on is heard
+    // items from now on are heard of
     hearing.complete = upTo;
     let found: readonly Offered[];
     try {
