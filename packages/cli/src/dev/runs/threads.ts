@@ -62,19 +62,15 @@ export class Threads {
   /**
    * Deletes a thread with the runs that no other thread has.
    *
-   * @throws ApiError `RUN_OPEN` while its last run goes on
+   * @throws ApiError `RUN_OPEN` while a run of it goes on
    */
   delete(id: string): void {
     const { flow } = this.get(id);
-    const turns = this.rows.turns(id);
-    const last = this.#runOf(flow, turns.at(-1)?.run ?? "");
-    if (last !== undefined && this.#runs.goesOn(last))
+    const runs = this.rows.turns(id).flatMap(({ run }) => this.#runOf(flow, run) ?? []);
+    if (runs.some((open) => this.#runs.goesOn(open)))
       throw new ApiError("RUN_OPEN", "A run of the thread goes on: cancel it first");
     this.rows.delete(id);
-    for (const { run } of turns) {
-      const open = this.#runOf(flow, run);
-      if (open?.run.begun?.thread === id && open.run.isOver) this.#runs.rows.delete(open.key);
-    }
+    for (const { key, run } of runs) if (run.begun?.thread === id && run.isOver) this.#runs.rows.delete(key);
   }
 
   /** The latest turn with its run. */
